@@ -1,0 +1,9 @@
+//! The nouns and tools that features share. Knows no feature, no key and no order of steps.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod facts;
+pub mod ids;
+pub mod op;
+
+pub use error::{Context, Error, Result};

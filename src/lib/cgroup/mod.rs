@@ -1,0 +1,6 @@
+//! Feature `cgroup`: control groups: layout, groups, limits, devices, freezer (lxc.cgroup*).
+#![forbid(unsafe_code)]
+
+pub mod conf;
+
+pub use conf::Conf;

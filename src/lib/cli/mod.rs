@@ -1,0 +1,2 @@
+//! cli: to be filled by its owner.
+#![forbid(unsafe_code)]

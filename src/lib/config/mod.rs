@@ -1,0 +1,2 @@
+//! config: to be filled by its owner.
+#![forbid(unsafe_code)]

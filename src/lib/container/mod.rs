@@ -1,0 +1,2 @@
+//! container: to be filled by its owner.
+#![forbid(unsafe_code)]

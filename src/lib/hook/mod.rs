@@ -1,0 +1,6 @@
+//! Feature `hook`: scripts that run on a container's way (lxc.hook.*).
+#![forbid(unsafe_code)]
+
+pub mod conf;
+
+pub use conf::Conf;

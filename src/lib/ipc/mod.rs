@@ -1,0 +1,2 @@
+//! ipc: to be filled by its owner.
+#![forbid(unsafe_code)]

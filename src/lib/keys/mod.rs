@@ -1,0 +1,2 @@
+//! keys: to be filled by its owner.
+#![forbid(unsafe_code)]

@@ -1,0 +1,6 @@
+//! Feature `mount`: mounts inside the rootfs (lxc.mount.*).
+#![forbid(unsafe_code)]
+
+pub mod conf;
+
+pub use conf::Conf;

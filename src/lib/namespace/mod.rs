@@ -1,0 +1,6 @@
+//! Feature `namespace`: which namespaces are new, kept or joined (lxc.namespace.*, lxc.time.*).
+#![forbid(unsafe_code)]
+
+pub mod conf;
+
+pub use conf::Conf;

@@ -1,0 +1,6 @@
+//! Feature `network`: network devices (lxc.net.*).
+#![forbid(unsafe_code)]
+
+pub mod conf;
+
+pub use conf::Conf;

@@ -1,0 +1,6 @@
+//! Feature `process`: what the payload gets: init, ids, environment, limits, sysctls, signals (lxc.init.* …).
+#![forbid(unsafe_code)]
+
+pub mod conf;
+
+pub use conf::Conf;

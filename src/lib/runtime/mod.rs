@@ -1,0 +1,2 @@
+//! runtime: to be filled by its owner.
+#![forbid(unsafe_code)]

@@ -1,0 +1,6 @@
+//! Feature `security`: capabilities, AppArmor, SELinux, seccomp, keyring (lxc.cap.*, lxc.apparmor.* …).
+#![forbid(unsafe_code)]
+
+pub mod conf;
+
+pub use conf::Conf;

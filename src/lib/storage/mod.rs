@@ -1,0 +1,6 @@
+//! Feature `storage`: where the rootfs lies and how it is mounted (lxc.rootfs.*).
+#![forbid(unsafe_code)]
+
+pub mod conf;
+
+pub use conf::Conf;
