@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # build.sh release|dev: the library, the tools' stubs and the static helper, for the directories in LXC_*.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 profile=${1:-release}
 : "${LXC_LIBDIR:?run it through make}"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # check-reference.sh: the behaviour tests on the distribution's LXC 5.0.2. What passes there proves the test.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_root
 scripts/deps.sh check

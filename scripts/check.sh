@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # check.sh: everything that must hold before a change lands. Ends with the behaviour tests' own summary.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_root
 scripts/deps.sh check

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # demo.sh: the main job, shown. Each command stands before its output; the first failure ends it; nothing stays behind.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_root
 scripts/deps.sh build

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # deps.sh build|check|vm|bare: installs what that job needs, from the distribution's packages.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 case ${1:-build} in

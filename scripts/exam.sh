@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # exam.sh PREFIX SHARED: upstream's test programs on the installation at PREFIX. One that fails is run once more alone:
 # they wait by sleeping, and a busy machine is late.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 prefix=$1 shared=$2
 list=${LXC_EXAM:-$(cat tests/exam.list)}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # inst.sh [release]: builds and installs for the tests, into target/inst-check (see lib.sh).
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 profile=${1:-dev}
 PREFIX=$(checked_prefix)

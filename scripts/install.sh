@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # install.sh release|dev: lays out what build.sh made, below DESTDIR.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 case ${1:-release} in release) out=target/release ;; *) out=target/debug ;; esac
 : "${LXC_LIBDIR:?run it through make}" "${PREFIX:?}"
