@@ -1,6 +1,8 @@
 //! The tools: `common` (what all share), one file per tool. Owns the command line, its texts and its exit codes.
 #![forbid(unsafe_code)]
 
+pub mod getopt;
+
 use std::ffi::OsString;
 
 /// Runs the tool of that name and returns its exit code.
