@@ -1,2 +1,5 @@
-//! runtime: to be filled by its owner.
+//! A container's life: the plan of a start, its steps, the child that carries them out, the monitor that stays.
 #![forbid(unsafe_code)]
+
+pub mod running;
+pub mod undo;
