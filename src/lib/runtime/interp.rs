@@ -5,7 +5,7 @@
 #![deny(clippy::disallowed_methods)]
 
 use super::sync::{Channel, Kind, MAX_FDS, Record};
-use crate::base::op::{Act, At, FdRef, Op, slot};
+use crate::base::op::{Act, FdRef, Op, OnFail, slot};
 use crate::sys;
 use crate::sys::process::ExecArgs;
 use nix::libc;
@@ -88,7 +88,7 @@ impl<'a> Child<'a> {
         for (i, op) in script.ops.iter().enumerate() {
             let i = i as u32;
             if let Err(fault) = self.op(op) {
-                if op.on_fail == crate::base::op::OnFail::Abort {
+                if op.on_fail == OnFail::Abort {
                     return Err((i, fault));
                 }
                 let told = Record { b: fault.errno, c: fault.status, ..Record::new(Kind::Passed, i) };
@@ -299,9 +299,4 @@ fn chdir(path: &CString, create: bool) -> io::Result<()> {
         }
         done => done,
     }
-}
-
-/// Whether this place needs a directory descriptor of the child's.
-pub(super) fn is_rooted(at: &At) -> bool {
-    !matches!(at, At::Host(_))
 }

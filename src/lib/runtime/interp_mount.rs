@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
-use super::interp::{Child, err, is_rooted};
+use super::interp::{Child, err};
 use super::interp_path::PATH;
 use super::sync::{Kind, Record};
 use crate::base::op::{At, Create, MountOp, RootfsOp, Source, Target};
@@ -38,6 +38,15 @@ fn attributes(set: u64, clear: u64) -> (u64, u64) {
     (set_attr, clear_attr & (!set_attr | m::ATTR_ATIME_MASK))
 }
 
+/// What happens to a tree before it is placed; fields as in [`MountOp`].
+struct How {
+    flags: u64,
+    clear: u64,
+    deep_flags: bool,
+    propagation: u64,
+    idmapped: Option<usize>,
+}
+
 fn missing(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR))
 }
@@ -53,30 +62,37 @@ impl Child<'_> {
     fn mount_now(&mut self, op: &MountOp) -> io::Result<()> {
         match (&op.source, &op.target) {
             (Source::Remount, Target::On(at)) => {
-                let on = self.target(at, Create::No, false)?;
+                let on = self.target(at, Create::No)?;
                 let (set, clear) = attributes(op.flags, op.clear);
                 m::mount_setattr(on.as_fd(), recursive(op.recursive_flags), set, clear, op.propagation)
             }
             (Source::Fs { fstype, name, data }, Target::On(at)) => {
-                let on = self.target(at, op.create, false)?;
+                let on = self.target(at, op.create)?;
                 mount_on(on.as_fd(), name, fstype, op.flags, data.as_deref())?;
                 if op.propagation != 0 {
                     drop(on);
-                    let on = self.target(at, Create::No, false)?;
+                    let on = self.target(at, Create::No)?;
                     m::mount_setattr(on.as_fd(), 0, 0, 0, op.propagation)?;
                 }
                 Ok(())
             }
             (source, target) => {
-                let tree = self.tree(source, op)?;
+                let how = How {
+                    flags: op.flags,
+                    clear: op.clear,
+                    deep_flags: op.recursive_flags,
+                    propagation: op.propagation,
+                    idmapped: op.idmapped,
+                };
+                let tree = self.tree(source, &how)?;
                 self.place(tree, target, op.create)
             }
         }
     }
 
     /// A detached tree of the source, flags applied.
-    fn tree(&mut self, source: &Source, op: &MountOp) -> io::Result<OwnedFd> {
-        let (set, clear) = attributes(op.flags, op.clear);
+    fn tree(&mut self, source: &Source, how: &How) -> io::Result<OwnedFd> {
+        let (set, clear) = attributes(how.flags, how.clear);
         let tree = match source {
             Source::Bind { from, recursive } => self.clone_tree(from, *recursive)?,
             Source::Fd(fd) => m::open_tree(Some(self.fd(*fd)?), c"", m::OPEN_TREE_CLONE | m::EMPTY_PATH)?,
@@ -85,11 +101,11 @@ impl Child<'_> {
             Source::Fs { fstype, name, data } => return detached(fstype, name, data.as_deref(), set),
             Source::Remount => return Err(err(libc::EINVAL)),
         };
-        if set != 0 || clear != 0 || op.propagation != 0 {
-            let flags = recursive(op.recursive_flags || op.propagation & libc::MS_REC != 0);
-            m::mount_setattr(tree.as_fd(), flags, set, clear, op.propagation & !libc::MS_REC)?;
+        if set != 0 || clear != 0 || how.propagation != 0 {
+            let flags = recursive(how.deep_flags || how.propagation & libc::MS_REC != 0);
+            m::mount_setattr(tree.as_fd(), flags, set, clear, how.propagation & !libc::MS_REC)?;
         }
-        if let Some(n) = op.idmapped { self.idmapped(tree, n) } else { Ok(tree) }
+        if let Some(n) = how.idmapped { self.idmapped(tree, n) } else { Ok(tree) }
     }
 
     fn clone_tree(&mut self, from: &At, deep: bool) -> io::Result<OwnedFd> {
@@ -118,14 +134,14 @@ impl Child<'_> {
             }
             Target::OnFd(fd) => m::move_mount(tree.as_fd(), self.fd(*fd)?),
             Target::On(at) => {
-                let on = self.target(at, create, is_rooted(at))?;
+                let on = self.target(at, create)?;
                 m::move_mount(tree.as_fd(), on.as_fd())
             }
         }
     }
 
     /// The node that a mount goes on; made if asked.
-    fn target(&mut self, at: &At, create: Create, _rooted: bool) -> io::Result<OwnedFd> {
+    fn target(&mut self, at: &At, create: Create) -> io::Result<OwnedFd> {
         match (self.resolve(at, PATH, 0, Resolve::NoSymlinks), create) {
             (Err(e), Create::Dir) if e.raw_os_error() == Some(libc::ENOENT) => self.mkdir(at, 0o755),
             (Err(e), Create::File) if e.raw_os_error() == Some(libc::ENOENT) => self.touch(at, 0),
@@ -157,14 +173,14 @@ impl Child<'_> {
             self.root = Some(sys::path::open(c"/", PATH | libc::O_DIRECTORY, 0)?);
             return Ok(());
         };
-        let as_mount = MountOp {
-            flags: op.flags,
-            clear: op.clear,
-            propagation: op.propagation,
-            idmapped: op.idmapped,
-            ..MountOp::new(source.clone_shallow()?, Target::On(At::Host(Default::default())))
-        };
-        let _ = as_mount;
+        let how = How { flags: op.flags, clear: op.clear, deep_flags: false, propagation: op.propagation, idmapped: op.idmapped };
+        if let Source::Fs { fstype, name, data } = source {
+            m::mount(Some(name), &op.mount, Some(fstype), op.flags, data.as_deref())?;
+        } else {
+            let tree = self.tree(source, &how)?;
+            let on = sys::path::open(&op.mount, PATH | libc::O_DIRECTORY, 0)?;
+            m::move_mount(tree.as_fd(), on.as_fd())?;
+        }
         self.root = Some(sys::path::open(&op.mount, PATH | libc::O_DIRECTORY, 0)?);
         Ok(())
     }
