@@ -5,6 +5,7 @@ pub mod error;
 pub mod facts;
 pub mod ids;
 pub mod log;
+pub mod mount_options;
 pub mod op;
 
 pub use error::{Context, Error, Result};
