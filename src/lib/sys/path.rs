@@ -260,7 +260,7 @@ pub fn fs_type(fd: BorrowedFd<'_>) -> io::Result<i64> {
     // SAFETY: the buffer is filled when the call succeeds.
     unsafe {
         check(libc::fstatfs(fd.as_raw_fd(), buf.as_mut_ptr()))?;
-        Ok(buf.assume_init().f_type as i64)
+        Ok(buf.assume_init().f_type)
     }
 }
 
