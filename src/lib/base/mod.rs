@@ -7,5 +7,7 @@ pub mod ids;
 pub mod log;
 pub mod mount_options;
 pub mod op;
+pub mod paths;
+pub mod units;
 
 pub use error::{Context, Error, Result};

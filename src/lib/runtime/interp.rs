@@ -7,7 +7,7 @@
 use super::sync::{Channel, Kind, MAX_FDS, Record};
 use crate::base::op::{Act, FdRef, Op, OnFail, slot};
 use crate::sys;
-use crate::sys::process::ExecArgs;
+use crate::sys::process::{Clone3, ExecArgs};
 use nix::libc;
 use std::ffi::CString;
 use std::io;
@@ -84,7 +84,7 @@ impl<'a> Child<'a> {
     /// Number of the op, and its fault.
     pub fn run(&mut self) -> Result<(), (u32, Fault)> {
         let script = self.script;
-        let mut before = if script.trace { sys::process::monotonic_ns() } else { 0 };
+        let mut before = if script.trace { now() } else { 0 };
         for (i, op) in script.ops.iter().enumerate() {
             let i = i as u32;
             if let Err(fault) = self.op(op) {
@@ -95,7 +95,7 @@ impl<'a> Child<'a> {
                 self.channel.send(&told, &[]).map_err(|e| (i, e.into()))?;
             }
             if script.trace {
-                let now = sys::process::monotonic_ns();
+                let now = now();
                 let told = Record { time: now.saturating_sub(before), ..Record::new(Kind::Trace, i) };
                 self.channel.send(&told, &[]).map_err(|e| (i, e.into()))?;
                 before = now;
@@ -144,10 +144,10 @@ impl<'a> Child<'a> {
             Act::OwnFd { fd, ids, mode } => {
                 let fd = self.fd(*fd)?;
                 if let Some((uid, gid)) = ids {
-                    sys::path::fchown(fd, *uid, *gid)?;
+                    sys::path::chownat(fd, c"", *uid, *gid)?;
                 }
                 if let Some(mode) = mode {
-                    sys::path::fchmod(fd, *mode)?;
+                    sys::path::chmod_fd(fd, *mode)?;
                 }
                 Ok(())
             }
@@ -159,14 +159,14 @@ impl<'a> Child<'a> {
         match act {
             Act::Pty { ptmx, slot } => {
                 let ptx = self.open(ptmx, libc::O_RDWR | libc::O_NOCTTY)?;
-                let pty = sys::pty::peer(ptx.as_fd())?;
+                let pty = sys::inner::pty_peer(ptx.as_fd())?;
                 self.put(*slot, ptx)?;
                 self.put(*slot + 1, pty)
             }
-            Act::Stdio(fd) => Ok(sys::fd::make_stdio(self.fd(*fd)?)?),
-            Act::StdioNull => Ok(sys::fd::make_stdio(self.script.null.as_fd())?),
-            Act::Setsid => Ok(sys::process::setsid()?),
-            Act::Ctty(fd) => Ok(sys::pty::set_controlling_tty(self.fd(*fd)?)?),
+            Act::Stdio(fd) => Ok(stdio(self.fd(*fd)?)?),
+            Act::StdioNull => Ok(stdio(self.script.null.as_fd())?),
+            Act::Setsid => Ok(sys::process::setsid().map(drop)?),
+            Act::Ctty(fd) => Ok(sys::inner::set_controlling_tty(self.fd(*fd)?)?),
             _ => Err(err(libc::ENOSYS).into()),
         }
     }
@@ -179,10 +179,10 @@ impl<'a> Child<'a> {
             Act::SetGroups(groups) => sys::cred::setgroups(groups)?,
             Act::SetIds { uid, gid } => {
                 if let Some(gid) = gid {
-                    sys::cred::setresgid(*gid, *gid, *gid)?;
+                    sys::cred::setgid_all(*gid)?;
                 }
                 if let Some(uid) = uid {
-                    sys::cred::setresuid(*uid, *uid, *uid)?;
+                    sys::cred::setuid_all(*uid)?;
                 }
             }
             Act::Dumpable(on) => sys::process::set_dumpable(*on)?,
@@ -194,12 +194,12 @@ impl<'a> Child<'a> {
             }
             Act::CapBound(mask) => drop_bounding(*mask)?,
             Act::AmbientClear => sys::cred::ambient_clear()?,
-            Act::AmbientRaise => sys::cred::ambient_raise_permitted()?,
+            Act::AmbientRaise => raise_ambient()?,
             Act::NoNewPrivs => sys::process::set_no_new_privs()?,
-            Act::Personality(p) => sys::process::personality(*p)?,
-            Act::Keyring => sys::process::keyring_new_session()?,
+            Act::Personality(p) => drop(sys::process::personality(*p)?),
+            Act::Keyring => sys::process::new_session_keyring()?,
             Act::Seccomp { program, flags, slot } => {
-                if let Some(listener) = sys::seccomp::load_filter(program, *flags)? {
+                if let Some(listener) = sys::inner::seccomp_load(program, *flags)? {
                     self.put(*slot, listener)?;
                 }
             }
@@ -252,16 +252,16 @@ impl<'a> Child<'a> {
         let script = self.script;
         let args = script.hooks.get(n).ok_or_else(|| err(libc::EINVAL))?;
         self.channel.send(&Record::new(Kind::Hook, n as u32), &[])?;
-        let pid = sys::process::fork_run(|| {
+        let child = sys::process::clone3(&Clone3::default(), || {
             if let Some(out) = &script.hook_output {
                 let _ = sys::fd::dup_onto(out.as_fd(), 1);
                 let _ = sys::fd::dup_onto(out.as_fd(), 2);
             }
             sys::process::umask(script.umask);
-            let errno = sys::process::execve(args);
-            sys::process::exit_now(if errno == libc::ENOENT { 127 } else { 126 })
+            let e = sys::process::execve(args.program().unwrap_or(c""), args);
+            sys::process::exit_now(if e.raw_os_error() == Some(libc::ENOENT) { 127 } else { 126 })
         })?;
-        let status = sys::process::wait_pid(pid, 0)?.1;
+        let status = sys::process::wait_pid(child.pid, 0)?.1;
         if status == 0 { Ok(()) } else { Err(Fault { errno: 0, status }) }
     }
 
@@ -278,7 +278,7 @@ impl<'a> Child<'a> {
 
 /// Drops what the mask lacks, up to the kernel's last capability.
 fn drop_bounding(mask: u64) -> io::Result<()> {
-    for cap in 0..64_u32 {
+    for cap in 0..64_u8 {
         if mask & (1 << cap) != 0 {
             continue;
         }
@@ -288,6 +288,31 @@ fn drop_bounding(mask: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whatever is permitted becomes inheritable and ambient.
+fn raise_ambient() -> io::Result<()> {
+    let mut caps = sys::cred::capget()?;
+    caps.inheritable = caps.permitted;
+    sys::cred::capset(caps)?;
+    for cap in (0..64_u8).filter(|c| caps.permitted & (1 << c) != 0) {
+        // One that the bounding set or a kernel lacks is no loss.
+        let _ = sys::cred::ambient_raise(cap);
+    }
+    Ok(())
+}
+
+/// The descriptor becomes 0, 1 and 2.
+fn stdio(fd: BorrowedFd<'_>) -> io::Result<()> {
+    for n in 0..3 {
+        sys::fd::dup_onto(fd, n)?;
+    }
+    Ok(())
+}
+
+/// Nanoseconds of a clock that does not jump.
+fn now() -> u64 {
+    sys::time::monotonic().as_nanos() as u64
 }
 
 fn chdir(path: &CString, create: bool) -> io::Result<()> {

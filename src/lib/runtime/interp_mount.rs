@@ -33,9 +33,9 @@ fn attributes(set: u64, clear: u64) -> (u64, u64) {
     // The kernel wants the whole field cleared when one of its values is set (mount_setattr(2)).
     let times = libc::MS_NOATIME | libc::MS_STRICTATIME | libc::MS_RELATIME;
     if (set | clear) & times != 0 {
-        clear_attr |= m::ATTR_ATIME_MASK;
+        clear_attr |= m::ATTR_ATIME;
     }
-    (set_attr, clear_attr & (!set_attr | m::ATTR_ATIME_MASK))
+    (set_attr, clear_attr & (!set_attr | m::ATTR_ATIME))
 }
 
 /// What happens to a tree before it is placed; fields as in [`MountOp`].
@@ -64,7 +64,7 @@ impl Child<'_> {
             (Source::Remount, Target::On(at)) => {
                 let on = self.target(at, Create::No)?;
                 let (set, clear) = attributes(op.flags, op.clear);
-                m::mount_setattr(on.as_fd(), recursive(op.recursive_flags), set, clear, op.propagation)
+                setattr(on.as_fd(), op.recursive_flags, set, clear, op.propagation)
             }
             (Source::Fs { fstype, name, data }, Target::On(at)) => {
                 let on = self.target(at, op.create)?;
@@ -72,7 +72,7 @@ impl Child<'_> {
                 if op.propagation != 0 {
                     drop(on);
                     let on = self.target(at, Create::No)?;
-                    m::mount_setattr(on.as_fd(), 0, 0, 0, op.propagation)?;
+                    setattr(on.as_fd(), false, 0, 0, op.propagation)?;
                 }
                 Ok(())
             }
@@ -95,26 +95,25 @@ impl Child<'_> {
         let (set, clear) = attributes(how.flags, how.clear);
         let tree = match source {
             Source::Bind { from, recursive } => self.clone_tree(from, *recursive)?,
-            Source::Fd(fd) => m::open_tree(Some(self.fd(*fd)?), c"", m::OPEN_TREE_CLONE | m::EMPTY_PATH)?,
+            Source::Fd(fd) => m::open_tree(self.fd(*fd)?, c"", m::OPEN_TREE_CLONE)?,
             Source::Tree(n) => self.slots.get_mut(*n).and_then(Option::take).ok_or_else(|| err(libc::EBADF))?,
             Source::Moved(at) => self.open(at, PATH)?,
             Source::Fs { fstype, name, data } => return detached(fstype, name, data.as_deref(), set),
             Source::Remount => return Err(err(libc::EINVAL)),
         };
         if set != 0 || clear != 0 || how.propagation != 0 {
-            let flags = recursive(how.deep_flags || how.propagation & libc::MS_REC != 0);
-            m::mount_setattr(tree.as_fd(), flags, set, clear, how.propagation & !libc::MS_REC)?;
+            setattr(tree.as_fd(), how.deep_flags, set, clear, how.propagation)?;
         }
         if let Some(n) = how.idmapped { self.idmapped(tree, n) } else { Ok(tree) }
     }
 
     fn clone_tree(&mut self, from: &At, deep: bool) -> io::Result<OwnedFd> {
-        let flags = m::OPEN_TREE_CLONE | if deep { m::RECURSIVE } else { 0 };
+        let flags = m::OPEN_TREE_CLONE | if deep { m::AT_RECURSIVE } else { 0 };
         match from {
-            At::Host(path) => m::open_tree(None, path, flags),
+            At::Host(path) => m::open_tree(sys::path::cwd(), path, flags),
             at => {
                 let source = self.open(at, PATH)?;
-                m::open_tree(Some(source.as_fd()), c"", flags | m::EMPTY_PATH)
+                m::open_tree(source.as_fd(), c"", flags)
             }
         }
     }
@@ -142,7 +141,7 @@ impl Child<'_> {
 
     /// The node that a mount goes on; made if asked.
     fn target(&mut self, at: &At, create: Create) -> io::Result<OwnedFd> {
-        match (self.resolve(at, PATH, 0, Resolve::NoSymlinks), create) {
+        match (self.resolve(at, PATH, 0, Resolve::BeneathNoLinks), create) {
             (Err(e), Create::Dir) if e.raw_os_error() == Some(libc::ENOENT) => self.mkdir(at, 0o755),
             (Err(e), Create::File) if e.raw_os_error() == Some(libc::ENOENT) => self.touch(at, 0),
             (opened, _) => opened,
@@ -150,7 +149,7 @@ impl Child<'_> {
     }
 
     pub(super) fn umount(&mut self, at: &At, flags: i32) -> io::Result<()> {
-        let done = match self.resolve(at, PATH | libc::O_NOFOLLOW, 0, Resolve::NoSymlinks) {
+        let done = match self.resolve(at, PATH | libc::O_NOFOLLOW, 0, Resolve::BeneathNoLinks) {
             Ok(node) => {
                 let mut buf = [0_u8; 32];
                 m::umount2(sys::path::proc_fd_path(node.as_fd(), &mut buf), flags)
@@ -164,8 +163,8 @@ impl Child<'_> {
     }
 
     pub(super) fn propagate(&mut self, at: &At, how: u64) -> io::Result<()> {
-        let node = self.resolve(at, PATH, 0, Resolve::NoSymlinks)?;
-        m::mount_setattr(node.as_fd(), recursive(how & libc::MS_REC != 0), 0, 0, how & !libc::MS_REC)
+        let node = self.resolve(at, PATH, 0, Resolve::BeneathNoLinks)?;
+        setattr(node.as_fd(), false, 0, 0, how)
     }
 
     pub(super) fn rootfs(&mut self, op: &RootfsOp) -> io::Result<()> {
@@ -200,14 +199,22 @@ impl Child<'_> {
         }
         sys::process::chdir(c"/")?;
         let root = sys::path::open(c"/", PATH | libc::O_DIRECTORY, 0)?;
-        m::mount_setattr(root.as_fd(), m::RECURSIVE, 0, 0, libc::MS_SHARED)?;
+        setattr(root.as_fd(), false, 0, 0, libc::MS_SHARED | libc::MS_REC)?;
         self.root = Some(root);
         Ok(())
     }
 }
 
-fn recursive(yes: bool) -> u32 {
-    if yes { m::RECURSIVE } else { 0 }
+/// Flags and propagation by one call where both reach equally far, by two otherwise.
+fn setattr(fd: BorrowedFd<'_>, deep: bool, set: u64, clear: u64, propagation: u64) -> io::Result<()> {
+    let deep_propagation = propagation & libc::MS_REC != 0;
+    let propagation = propagation & !libc::MS_REC;
+    if propagation == 0 || deep == deep_propagation || (set | clear) == 0 {
+        let deep = if propagation == 0 { deep } else { deep_propagation };
+        return m::mount_setattr(fd, c"", deep, m::SetAttr { set, clear, propagation }, None);
+    }
+    m::mount_setattr(fd, c"", deep, m::SetAttr { set, clear, propagation: 0 }, None)?;
+    m::mount_setattr(fd, c"", deep_propagation, m::SetAttr { set: 0, clear: 0, propagation }, None)
 }
 
 /// mount(2) on an open node: by its directory where it is one (that needs no /proc), by its /proc name otherwise.
@@ -252,7 +259,7 @@ mod tests {
         assert_eq!(attributes(libc::MS_RDONLY | libc::MS_NODEV, 0), (m::ATTR_RDONLY | m::ATTR_NODEV, 0));
         assert_eq!(attributes(0, libc::MS_RDONLY), (0, m::ATTR_RDONLY));
         let (set, clear) = attributes(libc::MS_NOATIME, 0);
-        assert_eq!((set, clear), (m::ATTR_NOATIME, m::ATTR_ATIME_MASK));
-        assert_eq!(attributes(libc::MS_RELATIME, 0), (0, m::ATTR_ATIME_MASK));
+        assert_eq!((set, clear), (m::ATTR_NOATIME, m::ATTR_ATIME));
+        assert_eq!(attributes(libc::MS_RELATIME, 0), (0, m::ATTR_ATIME));
     }
 }

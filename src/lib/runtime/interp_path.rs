@@ -61,12 +61,12 @@ fn parts(path: &CStr) -> impl Iterator<Item = &[u8]> {
 }
 
 /// One step down, no symlink followed.
-fn enter(dir: BorrowedFd, name: &CStr) -> io::Result<OwnedFd> {
-    sys::path::openat2(dir, name, PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0, Resolve::NoSymlinks)
+fn enter(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    sys::path::openat2(dir, name, PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0, Resolve::BeneathNoLinks)
 }
 
 /// mkdir -p below a directory; the last one, opened. Follows no symlink, refuses `..`.
-pub(super) fn make_dirs(base: BorrowedFd, path: &CStr, mode: u32) -> io::Result<OwnedFd> {
+pub(super) fn make_dirs(base: BorrowedFd<'_>, path: &CStr, mode: u32) -> io::Result<OwnedFd> {
     let mut here = enter(base, c".")?;
     for part in parts(path) {
         here = step(here.as_fd(), part, mode)?;
@@ -74,7 +74,7 @@ pub(super) fn make_dirs(base: BorrowedFd, path: &CStr, mode: u32) -> io::Result<
     Ok(here)
 }
 
-fn step(dir: BorrowedFd, part: &[u8], mode: u32) -> io::Result<OwnedFd> {
+fn step(dir: BorrowedFd<'_>, part: &[u8], mode: u32) -> io::Result<OwnedFd> {
     if part == b".." {
         return Err(err(libc::EXDEV));
     }
@@ -92,7 +92,7 @@ fn step(dir: BorrowedFd, part: &[u8], mode: u32) -> io::Result<OwnedFd> {
 }
 
 /// The parent of a path, made 0755 where it is missing, and the last component.
-fn make_parent(base: BorrowedFd, path: &CStr) -> io::Result<(OwnedFd, Name)> {
+fn make_parent(base: BorrowedFd<'_>, path: &CStr) -> io::Result<(OwnedFd, Name)> {
     let count = parts(path).count();
     let Some(last) = parts(path).last() else { return Err(err(libc::EINVAL)) };
     if last == b".." {
@@ -103,6 +103,12 @@ fn make_parent(base: BorrowedFd, path: &CStr) -> io::Result<(OwnedFd, Name)> {
         here = step(here.as_fd(), part, 0o755)?;
     }
     Ok((here, Name::new(last)?))
+}
+
+/// chmod of a node opened by O_PATH, which fchmod(2) refuses: by its name in /proc.
+fn chmod_node(node: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    let mut buf = [0_u8; 32];
+    sys::path::chmodat(sys::path::cwd(), sys::path::proc_fd_path(node, &mut buf), mode)
 }
 
 impl Child<'_> {
@@ -163,7 +169,7 @@ impl Child<'_> {
     /// An empty file where nothing is; opened as a node.
     pub(super) fn touch(&mut self, at: &At, mode: u32) -> io::Result<OwnedFd> {
         let (dir, name) = self.parent(at)?;
-        let node = |flags| sys::path::openat2(dir.as_fd(), name.as_c(), flags, 0, Resolve::NoSymlinks);
+        let node = |flags| sys::path::openat2(dir.as_fd(), name.as_c(), flags, 0, Resolve::BeneathNoLinks);
         match node(PATH | libc::O_NOFOLLOW) {
             Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
                 match sys::path::mknodat(dir.as_fd(), name.as_c(), libc::S_IFREG | mode, 0) {
@@ -193,16 +199,16 @@ impl Child<'_> {
                     Some(mode) => (flags | libc::O_CREAT | libc::O_TRUNC, *mode),
                     None => (flags, 0),
                 };
-                let file = self.resolve(at, flags, mode, Resolve::NoSymlinks)?;
+                let file = self.resolve(at, flags, mode, Resolve::BeneathNoLinks)?;
                 sys::fd::write_all(file.as_fd(), bytes)?;
             }
             Act::Own { at, ids, mode } => {
                 let node = self.open(at, PATH)?;
                 if let Some((uid, gid)) = ids {
-                    sys::path::fchownat(node.as_fd(), c"", *uid, *gid, libc::AT_EMPTY_PATH)?;
+                    sys::path::chownat(node.as_fd(), c"", *uid, *gid)?;
                 }
                 if let Some(mode) = mode {
-                    sys::path::chmod_node(node.as_fd(), *mode)?;
+                    chmod_node(node.as_fd(), *mode)?;
                 }
             }
             Act::Node { at, mode, dev, host, uid, gid } => {
@@ -221,12 +227,12 @@ impl Child<'_> {
         match sys::path::mknodat(dir.as_fd(), name.as_c(), mode, dev) {
             Ok(()) => {
                 if ids != (0, 0) {
-                    sys::path::fchownat(dir.as_fd(), name.as_c(), ids.0, ids.1, libc::AT_SYMLINK_NOFOLLOW)?;
+                    sys::path::chownat(dir.as_fd(), name.as_c(), ids.0, ids.1)?;
                 }
                 Ok(())
             }
             Err(e) if e.raw_os_error() == Some(libc::EEXIST) => {
-                let stat = sys::path::statat(dir.as_fd(), name.as_c(), libc::AT_SYMLINK_NOFOLLOW)?;
+                let stat = sys::path::statat(dir.as_fd(), name.as_c(), false)?;
                 let same = stat.mode & libc::S_IFMT == mode & libc::S_IFMT && stat.rdev == dev;
                 if same { Ok(()) } else { Err(err(libc::EEXIST)) }
             }
@@ -237,7 +243,7 @@ impl Child<'_> {
     /// The host's node bound on an empty file.
     fn bind_node(&mut self, at: &At, host: &CStr) -> io::Result<()> {
         let target = self.touch(at, 0)?;
-        let tree = sys::mount::open_tree(None, host, sys::mount::OPEN_TREE_CLONE)?;
+        let tree = sys::mount::open_tree(sys::path::cwd(), host, sys::mount::OPEN_TREE_CLONE)?;
         sys::mount::move_mount(tree.as_fd(), target.as_fd())
     }
 }

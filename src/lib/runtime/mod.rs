@@ -2,6 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod interp;
+mod interp_mount;
+mod interp_path;
 pub mod running;
 pub mod server;
+pub mod sync;
 pub mod undo;

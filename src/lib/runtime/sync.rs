@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::sys::poll::{POLLIN, PollFd, poll};
-use crate::sys::socket;
+use crate::sys::scm::{self, Fds};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -133,7 +134,7 @@ impl Channel {
     /// # Errors
     /// socketpair(2).
     pub fn pair() -> io::Result<(Channel, Channel)> {
-        let (a, b) = socket::pair_seqpacket()?;
+        let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         Ok((Channel { fd: a }, Channel { fd: b }))
     }
 
@@ -147,7 +148,7 @@ impl Channel {
     /// # Errors
     /// sendmsg(2): EPIPE when the peer is gone.
     pub fn send(&self, record: &Record, fds: &[BorrowedFd]) -> io::Result<()> {
-        socket::send_with_fds(self.fd.as_fd(), &record.encode(), fds).map(|_| ())
+        scm::send(self.fd.as_fd(), &record.encode(), None, fds).map(drop)
     }
 
     /// Receives a record; `None` when the peer has closed its end. Waits without a deadline: both ends of the pair close
@@ -155,26 +156,25 @@ impl Channel {
     ///
     /// # Errors
     /// recvmsg(2); EPROTO for bytes that are no record.
-    pub fn recv(&self, fds: &mut [Option<OwnedFd>; MAX_FDS]) -> io::Result<Option<Record>> {
+    pub fn recv(&self) -> io::Result<Option<(Record, Fds)>> {
         let mut buf = [0_u8; SIZE];
-        let n = socket::recv_with_fds(self.fd.as_fd(), &mut buf, fds)?;
-        if n == 0 {
+        let got = scm::recv(self.fd.as_fd(), &mut buf)?;
+        if got.bytes == 0 {
             return Ok(None);
         }
-        let record = buf.get(..n).and_then(Record::decode);
-        record.map(Some).ok_or_else(|| io::Error::from_raw_os_error(nix::libc::EPROTO))
+        let record = buf.get(..got.bytes).and_then(Record::decode);
+        record.map(|r| Some((r, got.fds))).ok_or_else(|| io::Error::from_raw_os_error(nix::libc::EPROTO))
     }
 
     /// The child waits for the answer to what it asked.
     ///
     /// # Errors
     /// EPIPE when the parent is gone, ECANCELED when it gave up.
-    pub fn wait_go(&self) -> io::Result<[Option<OwnedFd>; MAX_FDS]> {
-        let mut fds = [const { None }; MAX_FDS];
-        match self.recv(&mut fds)? {
+    pub fn wait_go(&self) -> io::Result<()> {
+        match self.recv()? {
             None => Err(io::Error::from_raw_os_error(nix::libc::EPIPE)),
-            Some(r) if r.kind == Kind::Go => Ok(fds),
-            Some(r) if r.b != 0 => Err(io::Error::from_raw_os_error(r.b)),
+            Some((r, _)) if r.kind == Kind::Go => Ok(()),
+            Some((r, _)) if r.b != 0 => Err(io::Error::from_raw_os_error(r.b)),
             Some(_) => Err(io::Error::from_raw_os_error(nix::libc::ECANCELED)),
         }
     }
@@ -206,12 +206,11 @@ mod tests {
         let (a, b) = Channel::pair().unwrap();
         let (read, write) = std::io::pipe().unwrap();
         a.send(&Record::new(Kind::Fds, 4), &[read.as_fd(), write.as_fd()]).unwrap();
-        let mut fds = [const { None }; MAX_FDS];
-        assert_eq!(b.recv(&mut fds).unwrap().unwrap().a, 4);
-        assert_eq!(fds.iter().flatten().count(), 2);
+        let (record, fds) = b.recv().unwrap().unwrap();
+        assert_eq!((record.a, fds.len()), (4, 2));
         assert!(!b.peer_gone());
         drop(a);
         assert!(b.peer_gone());
-        assert_eq!(b.recv(&mut fds).unwrap(), None);
+        assert!(b.recv().unwrap().is_none());
     }
 }
