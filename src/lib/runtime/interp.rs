@@ -122,7 +122,7 @@ impl<'a> Child<'a> {
             Act::Propagate(at, how) => Ok(self.propagate(at, *how)?),
             Act::Rootfs(r) => Ok(self.rootfs(r)?),
             Act::Pivot => Ok(self.pivot()?),
-            Act::Pty { .. } | Act::Stdio(_) | Act::StdioNull | Act::Setsid | Act::Ctty(_) => self.terminal_act(act),
+            Act::Pty { .. } | Act::Stdio(_) | Act::Dup2 { .. } | Act::StdioNull | Act::Setsid | Act::Ctty(_) => self.terminal_act(act),
             Act::Hook(n) => self.hook(*n),
             Act::Sync(n) => self.meet(*n),
             Act::SendFds { what, slots } => self.send_fds(*what, slots),
@@ -164,6 +164,7 @@ impl<'a> Child<'a> {
                 self.put(*slot + 1, pty)
             }
             Act::Stdio(fd) => Ok(stdio(self.fd(*fd)?)?),
+            Act::Dup2 { fd, to } => Ok(sys::fd::dup_onto(self.fd(*fd)?, *to)?),
             Act::StdioNull => Ok(stdio(self.script.null.as_fd())?),
             Act::Setsid => Ok(sys::process::setsid().map(drop)?),
             Act::Ctty(fd) => Ok(sys::inner::set_controlling_tty(self.fd(*fd)?)?),
