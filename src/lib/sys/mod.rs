@@ -10,6 +10,7 @@ pub mod mount;
 pub mod ns;
 pub mod path;
 pub mod process;
+pub mod scm;
 pub mod signal;
 
 use std::io;
