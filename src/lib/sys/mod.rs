@@ -4,3 +4,4 @@
 
 #[cfg(test)]
 pub mod getopt_oracle;
+pub mod scm;
