@@ -10,6 +10,8 @@ pub mod mount;
 pub mod ns;
 pub mod path;
 pub mod process;
+#[cfg(test)]
+pub mod getopt_oracle;
 pub mod scm;
 pub mod signal;
 
