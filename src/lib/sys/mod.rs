@@ -6,14 +6,18 @@
 pub mod alloc_guard;
 pub mod cred;
 pub mod fd;
+pub mod fsops;
+#[cfg(test)]
+pub mod getopt_oracle;
 pub mod mount;
 pub mod ns;
 pub mod path;
+pub mod poll;
 pub mod process;
-#[cfg(test)]
-pub mod getopt_oracle;
+pub mod random;
 pub mod scm;
 pub mod signal;
+pub mod time;
 
 use std::io;
 
@@ -26,13 +30,3 @@ pub(crate) fn check(ret: libc::c_int) -> io::Result<libc::c_int> {
 pub(crate) fn check_long(ret: libc::c_long) -> io::Result<libc::c_long> {
     if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
 }
-//! The kernel, one small file per topic: owned descriptors in and out, `io::Result`, always close-on-exec. No policy, no
-//! logging, and no allocation in what the child between clone and exec uses.
-// Kernel and C interfaces cannot be reached without it; each block says why it is sound.
-#![allow(unsafe_code)]
-
-pub mod fsops;
-pub mod poll;
-pub mod random;
-mod rc;
-pub mod time;
