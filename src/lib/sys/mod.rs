@@ -15,6 +15,7 @@ pub mod path;
 pub mod poll;
 pub mod process;
 pub mod random;
+mod rc;
 pub mod scm;
 pub mod signal;
 pub mod time;
