@@ -14,6 +14,20 @@ const DIRS: [(&str, &str); 7] = [
     ("LXC_RUNDIR", "/run"),
 ];
 
+/// What lies below them (base/paths.rs says what each is for).
+const DERIVED: [(&str, &str, &str); 10] = [
+    ("LXC_DATADIR", "LXC_TEMPLATEDIR", "/lxc/templates"),
+    ("LXC_DATADIR", "LXC_CONFIGDIR", "/lxc/config"),
+    ("LXC_DATADIR", "LXC_HOOKDIR", "/lxc/hooks"),
+    ("LXC_LIBDIR", "LXC_ROOTFSMOUNT", "/lxc/rootfs"),
+    ("LXC_LOCALSTATEDIR", "LXC_LOGDIR", "/log/lxc"),
+    ("LXC_LOCALSTATEDIR", "LXC_LXCPATH", "/lib/lxc"),
+    ("LXC_SYSCONFDIR", "LXC_GLOBAL_CONF", "/lxc/lxc.conf"),
+    ("LXC_SYSCONFDIR", "LXC_DEFAULT_CONF", "/lxc/default.conf"),
+    ("LXC_SYSCONFDIR", "LXC_USERNET_CONF", "/lxc/lxc-usernet"),
+    ("LXC_RUNDIR", "LXC_USERNIC_DB", "/lxc/nics"),
+];
+
 /// The dynamic linker looks here by itself: a stub needs no rpath to it.
 const DEFAULT_LIBDIRS: [&str; 6] =
     ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"];
@@ -23,7 +37,11 @@ fn main() {
     for (name, default) in DIRS {
         println!("cargo:rerun-if-env-changed={name}");
         let dir = env::var(name).ok().filter(|d| !d.is_empty()).unwrap_or_else(|| default.to_string());
-        println!("cargo:rustc-env={name}={}", dir.trim_end_matches('/'));
+        let dir = dir.trim_end_matches('/');
+        println!("cargo:rustc-env={name}={dir}");
+        for (_, derived, below) in DERIVED.iter().filter(|d| d.0 == name) {
+            println!("cargo:rustc-env={derived}={dir}{below}");
+        }
     }
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,liblxc.so.1");
 

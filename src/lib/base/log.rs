@@ -6,6 +6,7 @@
 //! Lines: lxc.container.conf(5), section LOGGING; `PROG NAME TIME LEVEL CATEGORY - FILE:FUNC:LINE - MESSAGE`.
 #![forbid(unsafe_code)]
 
+use super::paths::dirs;
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
 use std::fs::File;
@@ -410,10 +411,10 @@ fn open(path: &Path) -> super::Result<File> {
 
 /// The log file that nobody named: root's in the default store below /var/log/lxc, others beside the container.
 fn open_default(lxcpath: &Path, name: &str) -> super::Result<(PathBuf, File)> {
-    let system = Path::new(LOGDIR).join(format!("{name}.log"));
+    let system = Path::new(dirs::LOGDIR).join(format!("{name}.log"));
     let own = lxcpath.join(name).join(format!("{name}.log"));
     if nix::unistd::geteuid().is_root()
-        && lxcpath == Path::new(DEFAULT_LXCPATH)
+        && lxcpath == Path::new(dirs::LXCPATH)
         && let Ok(file) = open(&system)
     {
         return Ok((system, file));
@@ -423,9 +424,6 @@ fn open_default(lxcpath: &Path, name: &str) -> super::Result<(PathBuf, File)> {
         Err(e) => open(&system).map(|file| (system, file)).map_err(|_| e),
     }
 }
-
-const LOGDIR: &str = concat!(env!("LXC_LOCALSTATEDIR"), "/log/lxc");
-const DEFAULT_LXCPATH: &str = concat!(env!("LXC_LOCALSTATEDIR"), "/lib/lxc");
 
 /// Whether a record of that level goes anywhere. Two loads, no lock.
 pub fn enabled(level: Level) -> bool {
