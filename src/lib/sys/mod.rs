@@ -5,6 +5,12 @@
 
 pub mod fsops;
 pub mod poll;
+pub mod proc;
+pub mod pty;
 pub mod random;
 mod rc;
+pub mod scm;
+pub mod socket;
 pub mod time;
+pub mod tty;
+pub mod xattr;
