@@ -9,7 +9,10 @@ pub const PLAIN_MAX: usize = 105;
 
 /// The FNV-1a hash of 64 bits over several pieces.
 pub fn fnv1a(pieces: &[&[u8]]) -> u64 {
-    pieces.iter().flat_map(|p| p.iter()).fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+    pieces
+        .iter()
+        .flat_map(|p| p.iter())
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// The abstract name (without the leading NUL) of the command socket of `name` in the store `lxcpath`, which is used as
