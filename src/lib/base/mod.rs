@@ -5,6 +5,9 @@ pub mod error;
 pub mod facts;
 pub mod ids;
 pub mod mount_options;
+pub mod log;
 pub mod op;
+pub mod paths;
+pub mod units;
 
 pub use error::{Context, Error, Result};

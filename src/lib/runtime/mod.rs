@@ -1,5 +1,7 @@
 //! A container's life: the plan of a start, its steps, the child that carries them out, the monitor that stays.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod running;
+pub mod server;
 pub mod undo;
