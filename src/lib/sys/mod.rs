@@ -14,11 +14,13 @@ pub mod ns;
 pub mod path;
 pub mod poll;
 pub mod process;
+pub mod pty;
 pub mod random;
 mod rc;
 pub mod scm;
 pub mod signal;
 pub mod time;
+pub mod tty;
 
 use std::io;
 
