@@ -35,7 +35,7 @@ pub fn entry_ops(conf: &Conf, facts: &Facts) -> Result<Rendered> {
     let mut idmapped = Vec::new();
     for line in lines(conf, facts)? {
         let Some(target) = target_below_rootfs(&line.target, facts) else {
-            log::warn!("Ignoring mount point \"{}\"", line.target);
+            crate::log_warn!("Ignoring mount point \"{}\"", line.target);
             continue;
         };
         check_source(&line, facts)?;
