@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod conlog;
+pub mod console;
+pub mod ring;
 pub mod running;
 pub mod server;
 pub mod undo;
