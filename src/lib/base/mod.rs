@@ -4,6 +4,9 @@
 pub mod error;
 pub mod facts;
 pub mod ids;
+pub mod log;
 pub mod op;
+pub mod paths;
+pub mod units;
 
 pub use error::{Context, Error, Result};

@@ -88,7 +88,14 @@ impl Server {
     pub fn new(listener: OwnedFd) -> io::Result<Self> {
         let flags = OFlag::from_bits_retain(fcntl(&listener, FcntlArg::F_GETFL)?);
         fcntl(&listener, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        Ok(Self { listener, owner: Cred::own(), conns: Vec::new(), next: LISTENER + 1, resting: None, patience: PATIENCE })
+        Ok(Self {
+            listener,
+            owner: Cred::own(),
+            conns: Vec::new(),
+            next: LISTENER + 1,
+            resting: None,
+            patience: PATIENCE,
+        })
     }
 
     /// Adds the listening socket, and what is kept from before a reboot, to an event loop.
@@ -155,7 +162,9 @@ impl Server {
                 Ok(fd) => fd,
                 Err(e) => match e.raw_os_error() {
                     Some(libc::EINTR | libc::ECONNABORTED) => continue,
-                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) => return self.rest(epoll, served),
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) => {
+                        return self.rest(epoll, served);
+                    }
                     _ => return,
                 },
             };

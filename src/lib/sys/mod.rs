@@ -6,12 +6,19 @@
 pub mod alloc_guard;
 pub mod cred;
 pub mod fd;
+pub mod fsops;
+#[cfg(test)]
+pub mod getopt_oracle;
 pub mod mount;
 pub mod ns;
 pub mod path;
+pub mod poll;
 pub mod process;
+pub mod random;
+mod rc;
 pub mod scm;
 pub mod signal;
+pub mod time;
 
 use std::io;
 
