@@ -159,7 +159,7 @@ impl<'a> Child<'a> {
         match act {
             Act::Pty { ptmx, slot } => {
                 let ptx = self.open(ptmx, libc::O_RDWR | libc::O_NOCTTY)?;
-                let pty = sys::inner::pty_peer(ptx.as_fd())?;
+                let pty = sys::pty::peer(ptx.as_fd())?;
                 self.put(*slot, ptx)?;
                 self.put(*slot + 1, pty)
             }
@@ -167,7 +167,7 @@ impl<'a> Child<'a> {
             Act::Dup2 { fd, to } => Ok(sys::fd::dup_onto(self.fd(*fd)?, *to)?),
             Act::StdioNull => Ok(stdio(self.script.null.as_fd())?),
             Act::Setsid => Ok(sys::process::setsid().map(drop)?),
-            Act::Ctty(fd) => Ok(sys::inner::set_controlling_tty(self.fd(*fd)?)?),
+            Act::Ctty(fd) => Ok(sys::pty::set_controlling_tty(self.fd(*fd)?)?),
             _ => Err(err(libc::ENOSYS).into()),
         }
     }
