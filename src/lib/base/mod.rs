@@ -4,6 +4,7 @@
 pub mod error;
 pub mod facts;
 pub mod ids;
+pub mod mount_options;
 pub mod log;
 pub mod op;
 pub mod paths;

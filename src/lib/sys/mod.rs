@@ -23,11 +23,13 @@ pub mod time;
 pub mod tty;
 pub mod xattr;
 pub mod process;
+pub mod pty;
 pub mod random;
 mod rc;
 pub mod scm;
 pub mod signal;
 pub mod time;
+pub mod tty;
 
 use std::io;
 
