@@ -3,6 +3,8 @@
 // The kernel's interface cannot be reached without it; each block says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod bpf;
+pub mod flock;
 pub mod alloc_guard;
 pub mod cred;
 pub mod fd;
