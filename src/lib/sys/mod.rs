@@ -11,6 +11,7 @@ pub mod fd;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
+pub mod inner;
 pub mod mount;
 pub mod ns;
 pub mod path;
@@ -25,11 +26,13 @@ pub mod time;
 pub mod tty;
 pub mod xattr;
 pub mod process;
+pub mod pty;
 pub mod random;
 mod rc;
 pub mod scm;
 pub mod signal;
 pub mod time;
+pub mod tty;
 
 use std::io;
 
