@@ -10,24 +10,22 @@ pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
 pub mod mount;
+pub mod netlink;
 pub mod ns;
 pub mod path;
 pub mod poll;
 pub mod proc;
+pub mod process;
 pub mod pty;
 pub mod random;
 mod rc;
 pub mod scm;
+pub mod seccomp;
+pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod tty;
 pub mod xattr;
-pub mod process;
-pub mod random;
-mod rc;
-pub mod scm;
-pub mod signal;
-pub mod time;
 
 use std::io;
 
