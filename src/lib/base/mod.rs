@@ -5,5 +5,7 @@ pub mod error;
 pub mod facts;
 pub mod ids;
 pub mod op;
+pub mod paths;
+pub mod units;
 
 pub use error::{Context, Error, Result};
