@@ -16,6 +16,7 @@ mod limits;
 mod names;
 pub mod translate;
 mod tree;
+pub mod keys;
 
 pub use conf::Conf;
 pub use groups::{Groups, prepare};
