@@ -3,11 +3,11 @@
 // The kernel's interface cannot be reached without it; each block says why it is sound.
 #![allow(unsafe_code)]
 
-pub mod bpf;
-pub mod flock;
 pub mod alloc_guard;
+pub mod bpf;
 pub mod cred;
 pub mod fd;
+pub mod flock;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
