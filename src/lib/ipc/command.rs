@@ -497,7 +497,9 @@ impl Client {
     /// See [`Fail`]; [`Fail::NotRunning`] when STOPPED is not among the wanted.
     pub fn add_state_client(&self, wanted: &[State]) -> Answer<Waiting> {
         let stopped = |f| match f {
-            Fail::NotRunning | Fail::Unsupported if wanted.contains(&State::Stopped) => Ok(Waiting::Reached(State::Stopped)),
+            Fail::NotRunning | Fail::Unsupported if wanted.contains(&State::Stopped) => {
+                Ok(Waiting::Reached(State::Stopped))
+            }
             Fail::Unsupported => Err(Fail::NotRunning),
             f => Err(f),
         };

@@ -76,9 +76,7 @@ impl<'a> Line<'a> {
         let raw = &body[equals + 1..];
         let lead = raw.iter().position(|c| !is_blank(*c)).unwrap_or(raw.len());
         let value = trim(&raw[lead..]);
-        let quoted = value.len() >= 2
-            && matches!(value.first(), Some(b'"' | b'\''))
-            && value.first() == value.last();
+        let quoted = value.len() >= 2 && matches!(value.first(), Some(b'"' | b'\'')) && value.first() == value.last();
         let value_at = key_at + equals + 1 + lead + usize::from(quoted);
         let value = if quoted { &value[1..value.len() - 1] } else { value };
         Item::Pair(Pair { key: trim(&body[..equals]), value, key_at, value_at })
@@ -133,10 +131,9 @@ mod tests {
     fn one(line: &str) -> Option<(String, String)> {
         let line = Lines::new(line.as_bytes()).next()?;
         match line.parse() {
-            Item::Pair(p) => Some((
-                String::from_utf8_lossy(p.key).into_owned(),
-                String::from_utf8_lossy(p.value).into_owned(),
-            )),
+            Item::Pair(p) => {
+                Some((String::from_utf8_lossy(p.key).into_owned(), String::from_utf8_lossy(p.value).into_owned()))
+            }
             _ => None,
         }
     }

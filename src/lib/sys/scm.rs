@@ -188,6 +188,21 @@ pub fn recv(fd: BorrowedFd<'_>, data: &mut [u8]) -> io::Result<Received> {
     Ok(got)
 }
 
+/// Takes a connection: non-blocking and close-on-exec (accept4(2)).
+///
+/// # Errors
+/// The kernel's: EAGAIN when none waits.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: the peer's address is not asked for; a number that is not negative is a new descriptor of ours alone.
+    unsafe {
+        match libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) {
+            raw if raw >= 0 => Ok(OwnedFd::from_raw_fd(raw)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
 /// Asks for the senders' credentials on a socket (SO_PASSCRED, unix(7)).
 ///
 /// # Errors
