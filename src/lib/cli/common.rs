@@ -221,9 +221,8 @@ fn parse(tool: &Tool, args: &[OsString]) -> Parsed {
     let table = Table::new(tool.name, tool.text);
     let options = table.options();
     let rows: Vec<_> = options.iter().map(table::Opt::row).collect();
-    let stops = |row: usize| {
-        options.get(row).is_some_and(|o| matches!(o.long, table::HELP | table::USAGE | table::VERSION))
-    };
+    let stops =
+        |row: usize| options.get(row).is_some_and(|o| matches!(o.long, table::HELP | table::USAGE | table::VERSION));
     let posix = std::env::var_os("POSIXLY_CORRECT").is_some();
     let scan = getopt::scan(&rows, args.get(1..).unwrap_or_default(), posix, stops);
     let named = |met: &getopt::Met| options.get(met.row).map(|o| o.long);
@@ -299,7 +298,8 @@ fn end_at(tool: &Tool, table: &Table, call: &Call, option: Option<&table::Opt>) 
     }
 }
 
-fn err_text(text: &str) {
+/// Text on stderr.
+pub fn err_text(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 

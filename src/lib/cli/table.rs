@@ -162,10 +162,10 @@ impl Table {
         cmd
     }
 
-    /// What `--usage` prints.
+    /// What `--usage` prints: LXC's own options only, byte for byte as LXC's.
     pub fn short_usage(&self) -> String {
         let mut out = format!("Usage: {} ", self.tool);
-        for (i, o) in self.options().iter().enumerate() {
+        for (i, o) in self.options().iter().filter(|o| !o.ours).enumerate() {
             out.push('[');
             if let Some(s) = o.short {
                 out.push('-');
@@ -203,9 +203,9 @@ impl Table {
         layout(&mut out, &rows);
         out.push_str("\nCommon options :\n");
         let order = ["logfile", "logpriority", "quiet", "lxcpath", HELP, USAGE, VERSION];
-        let common = order.iter().filter_map(|name| {
-            lines(COMMON).find(|l| matches!(l, Line::Opt(o, _) if o.long == *name && o.shown))
-        });
+        let common = order
+            .iter()
+            .filter_map(|name| lines(COMMON).find(|l| matches!(l, Line::Opt(o, _) if o.long == *name && o.shown)));
         layout(&mut out, &common.collect::<Vec<_>>());
         out.push_str(&format!(
             "\nWhere a long option needs an argument, its short form needs one too; an optional one must be glued on.\n\n\
@@ -265,14 +265,17 @@ mod tests {
             Table::new("lxc-x", TEXT).short_usage(),
             "Usage: lxc-x [-s|--state] [--nesting[=NESTING]] [-0|--lvname=LVNAME] [-n|--name=NAME] \n\t\
              [-h|--help] [-?|--help] [--usage] [--version] \n\t[-q|--quiet] [-o|--logfile=LOGFILE] \
-             [-l|--logpriority=LOGPRIORITY] [-P|--lxcpath=LXCPATH] \n\t[--rcfile=RCFILE] [--format=FORMAT] \n"
+             [-l|--logpriority=LOGPRIORITY] [-P|--lxcpath=LXCPATH] \n\t[--rcfile=RCFILE] \n"
         );
     }
 
     #[test]
     fn help_has_two_columns() {
         let help = Table::new("lxc-x", TEXT).help();
-        assert!(help.starts_with("Usage: lxc-x [OPTION...]\n\nDoes things.\n\nOptions :\n  -n, --name=NAME      NAME of"), "{help}");
+        assert!(
+            help.starts_with("Usage: lxc-x [OPTION...]\n\nDoes things.\n\nOptions :\n  -n, --name=NAME      NAME of"),
+            "{help}"
+        );
         assert!(help.contains("\n  -s, --state          the state\n                       of it\n"), "{help}");
         assert!(help.contains("\n      --lvname=LV      name\n"), "{help}");
         assert!(help.contains("\nCommon options :\n  -o, --logfile=FILE       Append"), "{help}");

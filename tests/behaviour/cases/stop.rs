@@ -269,7 +269,9 @@ fn wait(c: &mut Cases) {
         t.kill(m, nix::sys::signal::Signal::SIGKILL);
         bg.wait(10).ok();
         if t.reference {
-            t.until("empty", |t| t.sh("find /sys/fs/cgroup -depth -name 'lxc.payload.c1*' -exec rmdir {} \\;").ok().err.is_empty());
+            t.until("empty", |t| {
+                t.sh("find /sys/fs/cgroup -depth -name 'lxc.payload.c1*' -exec rmdir {} \\;").ok().err.is_empty()
+            });
         } else {
             t.start("c1");
         }
