@@ -6,6 +6,8 @@ pub mod backend;
 pub mod conf;
 pub mod overlay;
 pub mod rootfs;
+pub mod tree;
 
 pub use conf::Conf;
 pub use rootfs::{Prepared, prepare};
+pub use tree::{make_rootfs, remove_path};

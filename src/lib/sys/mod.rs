@@ -21,6 +21,7 @@ pub mod scm;
 pub mod signal;
 pub mod time;
 pub mod tty;
+pub mod walk;
 
 use std::io;
 
