@@ -4,8 +4,8 @@
 pub mod error;
 pub mod facts;
 pub mod ids;
-pub mod mount_options;
 pub mod log;
+pub mod mount_options;
 pub mod op;
 pub mod paths;
 pub mod units;

@@ -2,5 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conf;
+pub mod run;
 
-pub use conf::Conf;
+pub use conf::{Conf, When};
+pub use run::{Call, Rendered, render, render_all};

@@ -2,5 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conf;
+pub mod decide;
 
 pub use conf::Conf;
+pub use decide::{Decision, decide, late, offsets};

@@ -2,6 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod interp;
+mod interp_mount;
+mod interp_path;
+pub mod conlog;
+pub mod console;
+pub mod ring;
 pub mod running;
 pub mod server;
+pub mod sync;
 pub mod undo;

@@ -4,24 +4,30 @@
 #![allow(unsafe_code)]
 
 pub mod alloc_guard;
+pub mod bpf;
 pub mod cred;
 pub mod fd;
+pub mod flock;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
+pub mod inner;
 pub mod mount;
 pub mod ns;
 pub mod path;
 pub mod poll;
+pub mod proc;
 pub mod process;
 pub mod pty;
 pub mod random;
 mod rc;
 pub mod scm;
 pub mod signal;
+pub mod socket;
 pub mod time;
 pub mod tty;
 pub mod walk;
+pub mod xattr;
 
 use std::io;
 
