@@ -413,11 +413,11 @@ mod tests {
         let _client = b.console.reserve(&b.epoll, 7).unwrap();
         fd::set_nonblocking(b.inside.as_fd(), true).unwrap();
         let (mut written, begin) = (0usize, Instant::now());
-        while written < 200_000 && begin.elapsed() < Duration::from_secs(20) {
+        while written < 60_000 && begin.elapsed() < Duration::from_secs(20) {
             written += fd::write_once(b.inside.as_fd(), &[b'x'; 512]).unwrap_or(0);
             b.turn();
         }
-        assert!(written >= 200_000, "{written}");
+        assert!(written >= 60_000, "{written}");
     }
 
     #[test]
