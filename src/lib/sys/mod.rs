@@ -28,6 +28,7 @@ pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod tty;
+pub mod walk;
 pub mod xattr;
 
 use std::io;
