@@ -3,36 +3,32 @@
 // The kernel's interface cannot be reached without it; each block says why it is sound.
 #![allow(unsafe_code)]
 
-pub mod bpf;
-pub mod flock;
 pub mod alloc_guard;
+pub mod bpf;
 pub mod cred;
 pub mod fd;
+pub mod flock;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
 pub mod inner;
 pub mod mount;
+pub mod netlink;
 pub mod ns;
 pub mod path;
 pub mod poll;
 pub mod proc;
-pub mod pty;
-pub mod random;
-mod rc;
-pub mod scm;
-pub mod socket;
-pub mod time;
-pub mod tty;
-pub mod xattr;
 pub mod process;
 pub mod pty;
 pub mod random;
 mod rc;
 pub mod scm;
+pub mod seccomp;
 pub mod signal;
+pub mod socket;
 pub mod time;
 pub mod tty;
+pub mod xattr;
 
 use std::io;
 
