@@ -128,11 +128,17 @@ impl MountOptions {
     /// A flag word, an option of LXC with a free value, or data.
     fn other_word(&mut self, word: &str) -> Result<()> {
         if let Some(what) = word.strip_prefix("create=") {
-            return Err(Error::os(libc::EINVAL, format!("mount option create={what}: must be create=dir or create=file")));
+            return Err(Error::os(
+                libc::EINVAL,
+                format!("mount option create={what}: must be create=dir or create=file"),
+            ));
         }
         if let Some(path) = word.strip_prefix("idmap=") {
             if path.is_empty() {
-                return Err(Error::os(libc::EINVAL, "mount option idmap=: must name `container` or a user namespace's path"));
+                return Err(Error::os(
+                    libc::EINVAL,
+                    "mount option idmap=: must name `container` or a user namespace's path",
+                ));
             }
             self.idmap = Some(IdmapSource::Path(path.to_string()));
             return Ok(());
@@ -230,7 +236,10 @@ mod tests {
     fn bad_words_are_refused() {
         assert!(MountOptions::parse("create=socket").is_err());
         assert!(MountOptions::parse("idmap=").is_err());
-        assert_eq!(MountOptions::parse("idmap=/proc/1/ns/user").expect("parses").idmap, Some(IdmapSource::Path("/proc/1/ns/user".into())));
+        assert_eq!(
+            MountOptions::parse("idmap=/proc/1/ns/user").expect("parses").idmap,
+            Some(IdmapSource::Path("/proc/1/ns/user".into()))
+        );
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub fn join(dirs: Vec<OwnedFd>) -> Result<Join> {
             Kind::V2 => out.v2 = Some(dir),
             Kind::V1 => {
                 let path = file::below(dir.as_fd(), "tasks");
-                let f = OpenOptions::new().write(true).open(path).ctx(|| "cannot open the container's cgroup".into())?;
+                let f =
+                    OpenOptions::new().write(true).open(path).ctx(|| "cannot open the container's cgroup".into())?;
                 out.tasks.push(f.into());
             }
         }

@@ -66,7 +66,8 @@ impl Rule {
             "c" => What::Char,
             _ => return Err(wrong("it begins with none of a, b, c and /")),
         };
-        let (major, minor) = words.next().and_then(|n| n.split_once(':')).ok_or_else(|| wrong("MAJOR:MINOR is missing"))?;
+        let (major, minor) =
+            words.next().and_then(|n| n.split_once(':')).ok_or_else(|| wrong("MAJOR:MINOR is missing"))?;
         let number = |n: &str| if n == "*" { Ok(None) } else { n.parse::<u32>().map(Some) };
         let major = number(major).map_err(|_| wrong("the major number is none"))?;
         let minor = number(minor).map_err(|_| wrong("the minor number is none"))?;
@@ -98,8 +99,11 @@ impl Rule {
             What::Char => 'c',
         };
         let number = |n: Option<u32>| n.map_or_else(|| "*".to_string(), |n| n.to_string());
-        let rights: String =
-            [(READ, 'r'), (WRITE, 'w'), (MKNOD, 'm')].iter().filter(|(b, _)| self.access & b != 0).map(|(_, c)| *c).collect();
+        let rights: String = [(READ, 'r'), (WRITE, 'w'), (MKNOD, 'm')]
+            .iter()
+            .filter(|(b, _)| self.access & b != 0)
+            .map(|(_, c)| *c)
+            .collect();
         format!("{kind} {}:{} {rights}", number(self.major), number(self.minor))
     }
 
@@ -173,14 +177,7 @@ impl Set {
     /// eight instructions a rule.
     pub fn compile(&self) -> Vec<Insn> {
         // r1 points to { u32 access_type = (access << 16) | type; u32 major; u32 minor; }.
-        let mut code = vec![
-            load(2, 0),
-            mov_reg(3, 2),
-            alu(RSH, 3, 16),
-            alu(AND, 2, 0xffff),
-            load(4, 4),
-            load(5, 8),
-        ];
+        let mut code = vec![load(2, 0), mov_reg(3, 2), alu(RSH, 3, 16), alu(AND, 2, 0xffff), load(4, 4), load(5, 8)];
         for rule in &self.rules {
             let mut part = Vec::with_capacity(8);
             // Jumps that leave the rule: their distance is known at its end.
@@ -326,9 +323,8 @@ mod tests {
 
     /// What the version 1 controller answers, in its own words.
     fn model(set: &Set, what: What, major: u32, minor: u32, rights: u8) -> bool {
-        let hit = |r: &&Rule| {
-            r.what == what && r.major.is_none_or(|m| m == major) && r.minor.is_none_or(|m| m == minor)
-        };
+        let hit =
+            |r: &&Rule| r.what == what && r.major.is_none_or(|m| m == major) && r.minor.is_none_or(|m| m == minor);
         let mut hits = set.rules.iter().filter(hit);
         if set.open { !hits.any(|r| r.access & rights != 0) } else { hits.any(|r| rights & !r.access == 0) }
     }
@@ -347,7 +343,8 @@ mod tests {
         assert_eq!((r.major, r.minor, r.access), (Some(136), None, 7));
         assert_eq!(r.text(), "c 136:* rwm");
         assert_eq!(Rule::parse("/dev/null rw", true).unwrap().text(), "c 1:3 rw");
-        for bad in ["", "x 1:3 r", "c 1 r", "c 1:3", "c 1:3 q", "c 1:3 r r", "c -1:3 r", "/etc/passwd r", "/nowhere r"] {
+        for bad in ["", "x 1:3 r", "c 1 r", "c 1:3", "c 1:3 q", "c 1:3 r r", "c -1:3 r", "/etc/passwd r", "/nowhere r"]
+        {
             assert!(Rule::parse(bad, true).is_err(), "{bad}");
         }
     }

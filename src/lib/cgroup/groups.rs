@@ -103,8 +103,7 @@ impl Groups {
         let limits = Limits::plan(conf, &host)?;
         let dirs = host.hierarchies.iter().map(|_| OnceCell::new()).collect();
         let owner = std::process::id();
-        let mut groups =
-            Groups { host, names, monitor: None, payload: None, dirs, limits, program: None, owner };
+        let mut groups = Groups { host, names, monitor: None, payload: None, dirs, limits, program: None, owner };
         groups.monitor = Some(claim(&groups.host, &groups.names.monitor, None)?);
         groups.make_payload()?;
         Ok(groups)
@@ -433,7 +432,8 @@ fn fill_one(
 ) -> Result<bool> {
     let dir = h.dir(&role.rel);
     if !is_made && !make_dir(host, h, &role.rel, role.made.get_mut(index))? {
-        let again = tree::remove(&dir, false, LEFTOVER).is_ok() && make_dir(host, h, &role.rel, role.made.get_mut(index))?;
+        let again =
+            tree::remove(&dir, false, LEFTOVER).is_ok() && make_dir(host, h, &role.rel, role.made.get_mut(index))?;
         if !again {
             return Ok(false);
         }
@@ -479,7 +479,8 @@ fn make_dir(host: &Host, h: &Hierarchy, rel: &str, made: Option<&mut usize>) -> 
                     count += 1;
                     if h.has("cpuset") {
                         let above = parent.rsplit_once('/').map_or(h.mount.as_str(), |(p, _)| p);
-                        let share = cpuset::of_parent(above, &h.mount).ctx(|| format!("cannot read cpuset of {above}"))?;
+                        let share =
+                            cpuset::of_parent(above, &h.mount).ctx(|| format!("cannot read cpuset of {above}"))?;
                         cpuset::set(&parent, &share, false).ctx(|| format!("cannot set up cgroup {parent}"))?;
                     }
                 }
@@ -511,8 +512,12 @@ fn cannot_make(e: &io::Error, dir: &str) -> Error {
     let err = Error::io(e, format!("cannot make cgroup {dir}")).stage("cgroup");
     match e.raw_os_error() {
         Some(libc::EROFS) => err.hint("mount -o remount,rw the cgroup file system"),
-        Some(libc::EACCES | libc::EPERM) => err.hint("run as root, or in a group delegated to you: systemd-run --user --scope -p Delegate=yes lxc-start …"),
-        Some(libc::EAGAIN | libc::ENOSPC) => err.hint("cgroup.max.descendants or cgroup.max.depth of a parent is reached"),
+        Some(libc::EACCES | libc::EPERM) => err.hint(
+            "run as root, or in a group delegated to you: systemd-run --user --scope -p Delegate=yes lxc-start …",
+        ),
+        Some(libc::EAGAIN | libc::ENOSPC) => {
+            err.hint("cgroup.max.descendants or cgroup.max.depth of a parent is reached")
+        }
         _ => err,
     }
 }
@@ -551,7 +556,9 @@ fn remove_role(host: &Host, role: &Role, kill: bool, leave: bool) -> Result<()> 
         let patience = if kill || leave { DYING } else { LEFTOVER };
         match tree::remove(&dir, kill, patience) {
             Ok(()) => tree::remove_parents(&h.base_dir(), &role.rel, role.made.get(i).copied().unwrap_or(0)),
-            Err(e) if result.is_ok() => result = Err(Error::io(&e, format!("cannot remove cgroup {dir}")).stage("cgroup")),
+            Err(e) if result.is_ok() => {
+                result = Err(Error::io(&e, format!("cannot remove cgroup {dir}")).stage("cgroup"))
+            }
             Err(_) => {}
         }
     }

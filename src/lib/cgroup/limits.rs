@@ -77,9 +77,8 @@ impl Limits {
             }
         }
         for (file, value) in pairs(&conf.v2) {
-            let native = host.v2().filter(|_| {
-                host.layout == Layout::Unified || offers.iter().any(|c| c == controller(file))
-            });
+            let native =
+                host.v2().filter(|_| host.layout == Layout::Unified || offers.iter().any(|c| c == controller(file)));
             match native {
                 _ if is_device(file) => devices.1.push((file, value)),
                 Some(h) => limits.native(Dialect::Two, h, file, value),
@@ -138,7 +137,8 @@ impl Limits {
                 continue;
             }
             done.push(resource);
-            let group: Keys<'_> = keys.iter().filter(|(f, _)| translate::resource(f) == Some(resource)).copied().collect();
+            let group: Keys<'_> =
+                keys.iter().filter(|(f, _)| translate::resource(f) == Some(resource)).copied().collect();
             let words = match dialect {
                 Dialect::One => translate::to_v2(resource, &group, memory),
                 Dialect::Two => translate::to_v1(resource, &group, memory),
@@ -232,7 +232,9 @@ impl Write {
                 e.hint(format!("no such limit, or the {} controller is not enabled there", controller(file)))
             }
             Some(libc::ENOENT) => e.hint(format!("no such limit: ls {dir}")),
-            Some(libc::EINVAL | libc::ERANGE) => e.hint(format!("the kernel refuses this value; now: cat {dir}/{file}")),
+            Some(libc::EINVAL | libc::ERANGE) => {
+                e.hint(format!("the kernel refuses this value; now: cat {dir}/{file}"))
+            }
             Some(libc::EBUSY) => e.hint("more is in use already than the limit would allow"),
             Some(libc::EACCES | libc::EPERM) => e.hint("the group is not delegated to this user"),
             _ => e,
@@ -266,7 +268,10 @@ fn counterpart(host: &Host, offers: &[String], dialect: Dialect, file: &str) -> 
 }
 
 fn no_controller(key: &str, value: &str, controller: &str) -> Error {
-    log::error!("No such file or directory - Failed to set \"{}\" to \"{value}\"", key.trim_start_matches("lxc.cgroup."));
+    log::error!(
+        "No such file or directory - Failed to set \"{}\" to \"{value}\"",
+        key.trim_start_matches("lxc.cgroup.")
+    );
     Error::os(libc::ENOENT, format!("limit {key} = {value}: this machine has no {controller} controller"))
         .stage("cgroup")
         .hint("see the controllers with: cat /proc/cgroups, or drop the key")
@@ -289,7 +294,10 @@ fn plan_devices(host: &Host, one: &Keys<'_>, two: &Keys<'_>) -> Result<Devices> 
             (other, words.1)
         }
         (false, false) => {
-            log::debug!("{}devices.* is left alone: the config has device rules in this layout's own words", words.1.key(""));
+            log::debug!(
+                "{}devices.* is left alone: the config has device rules in this layout's own words",
+                words.1.key("")
+            );
             (native, words.0)
         }
         (false, true) => (native, words.0),
@@ -389,12 +397,16 @@ mod tests {
     }
 
     fn written(l: &Limits) -> Vec<String> {
-        l.writes.iter().map(|w| format!("{}{}={}", if w.translated { "~" } else { "" }, w.files[0].0, w.files[0].1)).collect()
+        l.writes
+            .iter()
+            .map(|w| format!("{}{}={}", if w.translated { "~" } else { "" }, w.files[0].0, w.files[0].1))
+            .collect()
     }
 
     #[test]
     fn own_words_win() {
-        let c = conf(&[("memory.limit_in_bytes", "1G"), ("cpu.shares", "512")], &[("memory.max", "2G"), ("pids.max", "5")]);
+        let c =
+            conf(&[("memory.limit_in_bytes", "1G"), ("cpu.shares", "512")], &[("memory.max", "2G"), ("pids.max", "5")]);
         let l = Limits::plan(&c, &host(Layout::Unified)).unwrap();
         assert_eq!(written(&l), ["memory.max=2G", "pids.max=5", "~cpu.weight=50"]);
         let l = Limits::plan(&c, &host(Layout::Hybrid)).unwrap();
@@ -408,7 +420,10 @@ mod tests {
         assert_eq!(written(&l), ["memory.limit_in_bytes=1G", "memory.memsw.limit_in_bytes=2G"]);
         let l = Limits::plan(&c, &host(Layout::Unified)).unwrap();
         assert_eq!(written(&l), ["~memory.swap.max=1073741824", "~memory.max=1G"]);
-        let l = Limits::plan(&conf(&c.v1[..1].iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>(), &[]), &host(Layout::Unified));
+        let l = Limits::plan(
+            &conf(&c.v1[..1].iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>(), &[]),
+            &host(Layout::Unified),
+        );
         assert!(l.unwrap().writes.is_empty());
         let c = conf(&[], &[("memory.swap.max", "1G"), ("memory.max", "1G")]);
         let l = Limits::plan(&c, &host(Layout::Hybrid)).unwrap();
@@ -433,9 +448,13 @@ mod tests {
         assert_eq!(l.devices, Devices::V1(5, vec![(false, "a".into()), (true, "c 1:3 rwm".into())]));
         let l = Limits::plan(&conf(&[], &two), &host(Layout::Legacy)).unwrap();
         assert_eq!(l.devices, Devices::V1(5, vec![(false, "a".into()), (true, "c 1:5 r".into())]));
-        let Devices::V2(0, set) = Limits::plan(&conf(&one[1..], &[]), &host(Layout::Unified)).unwrap().devices else { panic!() };
+        let Devices::V2(0, set) = Limits::plan(&conf(&one[1..], &[]), &host(Layout::Unified)).unwrap().devices else {
+            panic!()
+        };
         assert_eq!(set, Set::open(), "version 1 allows all until told otherwise");
-        let Devices::V2(0, set) = Limits::plan(&conf(&one, &two), &host(Layout::Unified)).unwrap().devices else { panic!() };
+        let Devices::V2(0, set) = Limits::plan(&conf(&one, &two), &host(Layout::Unified)).unwrap().devices else {
+            panic!()
+        };
         assert_eq!(set.v1().iter().map(Rule::text).collect::<Vec<_>>(), ["a", "c 1:5 r"]);
         assert!(Limits::plan(&conf(&[], &[("devices.allow", "q")]), &host(Layout::Unified)).is_err());
     }

@@ -111,10 +111,7 @@ pub fn to_v1(resource: Resource, keys: &[(&str, &str)], memory: Option<u64>) -> 
             let quota = minus(words.next()?);
             let period = words.next().unwrap_or("100000");
             // The period first: a quota is checked against the period in force.
-            Some(vec![
-                vec![("cpu.cfs_period_us".into(), period.to_string())],
-                vec![("cpu.cfs_quota_us".into(), quota)],
-            ])
+            Some(vec![vec![("cpu.cfs_period_us".into(), period.to_string())], vec![("cpu.cfs_quota_us".into(), quota)]])
         }
         Resource::CpuBurst => one("cpu.cfs_burst_us", value.into()),
         Resource::Cpus | Resource::Mems | Resource::Pids => one(keys.last()?.0, value.into()),
@@ -181,9 +178,9 @@ mod tests {
         to_v1(resource(file).unwrap(), &[(file, value)], Some(1 << 20)).map(|w| text(&w))
     }
     fn text(w: &[Written]) -> String {
-        let each = w.iter().map(|alternatives| {
-            alternatives.iter().map(|(f, v)| format!("{f}={v}")).collect::<Vec<_>>().join(" or ")
-        });
+        let each = w
+            .iter()
+            .map(|alternatives| alternatives.iter().map(|(f, v)| format!("{f}={v}")).collect::<Vec<_>>().join(" or "));
         each.collect::<Vec<_>>().join("; ")
     }
 

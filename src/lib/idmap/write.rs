@@ -43,7 +43,8 @@ pub fn way(maps: &[IdMap], path: &str) -> Way {
 
 /// A helper that can do its work: setuid root, or with file capabilities (they are not looked into).
 fn helper(name: &str, path: &str) -> Option<PathBuf> {
-    let found = path.split(':').filter(|d| d.starts_with('/')).map(|d| Path::new(d).join(name)).find(|p| p.is_file())?;
+    let found =
+        path.split(':').filter(|d| d.starts_with('/')).map(|d| Path::new(d).join(name)).find(|p| p.is_file())?;
     let meta = std::fs::metadata(&found).ok()?;
     let setuid_root = meta.permissions().mode() & 0o4000 != 0 && meta.uid() == 0;
     (setuid_root || has_file_caps(&found)).then_some(found)
@@ -85,7 +86,8 @@ pub fn check(maps: &[IdMap]) -> Result<()> {
         if end(m.nsid) > 1 << 32 || end(m.hostid) > 1 << 32 {
             return Err(Error::new(format!("lxc.idmap = {shown}: the range goes past the last id")));
         }
-        let meets = |a: u32, b: u32, o: &IdMap| u64::from(a) < u64::from(b) + u64::from(o.range) && u64::from(b) < end(a);
+        let meets =
+            |a: u32, b: u32, o: &IdMap| u64::from(a) < u64::from(b) + u64::from(o.range) && u64::from(b) < end(a);
         for o in maps.iter().take(i).filter(|o| o.kind == m.kind) {
             if meets(m.nsid, o.nsid, o) || meets(m.hostid, o.hostid, o) {
                 return Err(Error::new(format!("lxc.idmap = {shown} overlaps lxc.idmap = {}", show(o))));
@@ -147,9 +149,10 @@ fn run_helper(tool: &Path, args: &[String], maps: &[IdMap], kind: IdKind, file: 
     let said = said.trim().lines().next().unwrap_or("no word").to_string();
     let wants = maps.iter().filter(|m| m.kind == kind).map(|m| format!("root:{}:{}", m.hostid, m.range));
     let wants = wants.collect::<Vec<_>>().join(" and ");
-    Err(Error::new(format!("{} refused the id map: {said}", tool.display()))
-        .hint(format!("grant the range: add the line {wants} to {file} (or usermod --add-sub{}ids)",
-            if kind == IdKind::Uid { "u" } else { "g" })))
+    Err(Error::new(format!("{} refused the id map: {said}", tool.display())).hint(format!(
+        "grant the range: add the line {wants} to {file} (or usermod --add-sub{}ids)",
+        if kind == IdKind::Uid { "u" } else { "g" }
+    )))
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 
 use super::Conf;
 use super::conf::{Proc, Sys};
+use crate::base::Result;
 use crate::base::facts::Facts;
 use crate::base::op::{Act, At, Create, MountOp, Op, Source, Target, cstring};
-use crate::base::Result;
 use libc::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_SLAVE};
 use std::ffi::{CStr, CString};
 
@@ -26,11 +26,7 @@ fn inside(path: &CStr) -> At {
 
 /// Binds `from` on `on`, both in the rootfs; a missing one is passed over.
 fn bind(word: &str, from: &CStr, on: &CStr, flags: u64, clear: u64) -> Op {
-    let mount = MountOp {
-        clear,
-        if_present: true,
-        ..MountOp::bind(inside(from), false, CString::from(on), flags)
-    };
+    let mount = MountOp { clear, if_present: true, ..MountOp::bind(inside(from), false, CString::from(on), flags) };
     op(word, Act::Mount(mount))
 }
 

@@ -168,7 +168,11 @@ mod tests {
                     let Target::On(At::Rootfs(on)) = &m.target else { panic!("{:?}", m.target) };
                     let what = match &m.source {
                         Source::Fs { fstype, data, .. } => {
-                            format!("{} {}", fstype.to_string_lossy(), data.as_ref().map_or("-".into(), |d| d.to_string_lossy().into_owned()))
+                            format!(
+                                "{} {}",
+                                fstype.to_string_lossy(),
+                                data.as_ref().map_or("-".into(), |d| d.to_string_lossy().into_owned())
+                            )
                         }
                         Source::Bind { from: At::Rootfs(p) | At::Host(p), .. } => p.to_string_lossy().into_owned(),
                         other => panic!("{other:?}"),
@@ -229,11 +233,16 @@ mod tests {
 
     #[test]
     fn cgroup2_words_and_pure_v2() {
-        for (conf, unified) in [(word(false, true, CgMode::NoSpec, true), false), (word(false, false, CgMode::Mixed, false), true)] {
+        for (conf, unified) in
+            [(word(false, true, CgMode::NoSpec, true), false), (word(false, false, CgMode::Mixed, false), true)]
+        {
             assert_eq!(script(&conf, &facts(true, u64::MAX, unified)), ["cgroup2 - on sys/fs/cgroup"]);
             let e = cgroup_ops(&conf, &facts(false, u64::MAX, unified), &[]).expect_err("no namespace");
             assert!(e.hint.is_some());
         }
-        assert_eq!(script(&word(false, false, CgMode::Ro, true), &facts(true, 0, true)), ["cgroup2 - on sys/fs/cgroup ro"]);
+        assert_eq!(
+            script(&word(false, false, CgMode::Ro, true), &facts(true, 0, true)),
+            ["cgroup2 - on sys/fs/cgroup ro"]
+        );
     }
 }

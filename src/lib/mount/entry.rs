@@ -120,7 +120,8 @@ fn check_source(line: &Line, facts: &Facts) -> Result<()> {
     if !early || path.starts_with(&facts.rootfs_mount) {
         return Ok(());
     }
-    let missing = std::fs::metadata(&path).err().filter(|e| matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)));
+    let missing =
+        std::fs::metadata(&path).err().filter(|e| matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)));
     let Some(e) = missing else { return Ok(()) };
     Err(Error::io(&e, format!("{}: the source {} is missing", line.origin, path.display()))
         .stage("mount")
@@ -249,7 +250,11 @@ mod tests {
         let e = ops(&["/no/such/thing mnt none bind"], &facts()).expect_err("missing");
         assert!(e.what.contains("lxc.mount.entry = /no/such/thing mnt none bind"), "{}", e.what);
         assert_eq!((e.errno, e.stage), (libc::ENOENT, "mount"));
-        for later in ["/no/such/thing mnt none bind,optional", "no/such mnt none bind,relative", "/usr/lib/lxc/rootfs/x mnt none bind"] {
+        for later in [
+            "/no/such/thing mnt none bind,optional",
+            "no/such mnt none bind,relative",
+            "/usr/lib/lxc/rootfs/x mnt none bind",
+        ] {
             assert!(ops(&[later], &facts()).is_ok(), "{later}");
         }
         let hooked = Facts { hooks: PRE_MOUNT, ..facts() };
@@ -258,12 +263,19 @@ mod tests {
 
     #[test]
     fn idmapped_mounts_come_last_and_are_counted() {
-        let entries = ["/etc a none bind,idmap=container", "/etc b none bind", "/etc c none bind,idmap=/proc/1/ns/user"];
+        let entries =
+            ["/etc a none bind,idmap=container", "/etc b none bind", "/etc c none bind,idmap=/proc/1/ns/user"];
         let (ops, idmapped) = ops(&entries, &facts()).expect("renders");
         assert_eq!(ops.iter().map(at).collect::<Vec<_>>(), ["b", "a", "c"]);
         assert_eq!(ops.iter().map(|o| mount(o).idmapped).collect::<Vec<_>>(), [None, Some(0), Some(1)]);
         assert_eq!(idmapped.iter().map(|i| i.userns.as_str()).collect::<Vec<_>>(), ["container", "/proc/1/ns/user"]);
-        assert!(super::super::entry_ops(&Conf { entries: vec!["x a tmpfs idmap=container".into()], ..Conf::default() }, &facts()).is_err());
+        assert!(
+            super::super::entry_ops(
+                &Conf { entries: vec!["x a tmpfs idmap=container".into()], ..Conf::default() },
+                &facts()
+            )
+            .is_err()
+        );
     }
 
     #[test]

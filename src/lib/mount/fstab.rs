@@ -29,7 +29,8 @@ pub struct Line {
 /// # Errors
 /// No target, an option that is none, a bad escape, a line that is too long: `PLACE:COLUMN: what`.
 pub fn parse_line(text: &str, place: &str) -> Result<Option<Line>> {
-    let fault = |column: usize, what: String| Error::os(libc::EINVAL, format!("{place}:{column}: {what}")).stage("mount");
+    let fault =
+        |column: usize, what: String| Error::os(libc::EINVAL, format!("{place}:{column}: {what}")).stage("mount");
     if text.len() >= LINE_MAX {
         return Err(fault(LINE_MAX, format!("a mount line must be shorter than {LINE_MAX} bytes")));
     }
@@ -56,7 +57,10 @@ pub fn parse_line(text: &str, place: &str) -> Result<Option<Line>> {
     let mut next = || decoded.next().transpose();
     let source = next()?.unwrap_or_default();
     let Some(target) = next()? else {
-        return Err(fault(trimmed.len() + 1, format!("\"{trimmed}\" has no mount target; wanted: SOURCE TARGET TYPE OPTIONS 0 0")));
+        return Err(fault(
+            trimmed.len() + 1,
+            format!("\"{trimmed}\" has no mount target; wanted: SOURCE TARGET TYPE OPTIONS 0 0"),
+        ));
     };
     let fstype = next()?.unwrap_or_default();
     let options = next()?.unwrap_or_default();
@@ -102,7 +106,8 @@ fn unescape(field: &str) -> std::result::Result<String, String> {
         rest = after;
         if c != b'\\' {
             out.push(c);
-        } else if let Some(([a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'], after)) = rest.split_first_chunk::<3>() {
+        } else if let Some(([a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'], after)) = rest.split_first_chunk::<3>()
+        {
             let code = (a - b'0') * 64 + (b - b'0') * 8 + (c - b'0');
             if code == 0 {
                 return Err(format!("\"{field}\": \\000 cannot be part of a path"));

@@ -53,7 +53,9 @@ pub fn limits(conf: &Conf) -> Result<Vec<Limit>> {
                     .hint(format!("known are {}", LIMITS.map(|l| l.0).join(" "))));
             };
             if soft > hard {
-                return Err(Error::new(format!("lxc.prlimit.{name}: the soft limit {soft} is above the hard limit {hard}")));
+                return Err(Error::new(format!(
+                    "lxc.prlimit.{name}: the soft limit {soft} is above the hard limit {hard}"
+                )));
             }
             Ok(Limit { name: name.clone(), resource, soft: *soft, hard: *hard })
         })
@@ -64,7 +66,9 @@ pub fn limits(conf: &Conf) -> Result<Vec<Limit>> {
 fn dotted(key: &str, name: &str) -> Result<String> {
     let path = name.replace('.', "/");
     if path.split('/').any(str::is_empty) {
-        return Err(Error::new(format!("{key}.{name}: not a name")).hint("write it with single dots, as sysctl(8) does"));
+        return Err(
+            Error::new(format!("{key}.{name}: not a name")).hint("write it with single dots, as sysctl(8) does")
+        );
     }
     Ok(path)
 }

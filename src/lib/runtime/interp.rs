@@ -5,7 +5,7 @@
 #![deny(clippy::disallowed_methods)]
 
 use super::sync::{Channel, Kind, MAX_FDS, Record};
-use crate::base::op::{Act, FdRef, Op, OnFail, slot};
+use crate::base::op::{Act, FdRef, OnFail, Op, slot};
 use crate::sys;
 use crate::sys::process::{Clone3, ExecArgs};
 use nix::libc;
@@ -113,16 +113,21 @@ impl<'a> Child<'a> {
 
     fn act(&mut self, act: &Act) -> Done {
         match act {
-            Act::Mkdir(..) | Act::Touch(..) | Act::Node { .. } | Act::Symlink { .. } | Act::Write { .. } | Act::Own { .. } => {
-                self.file_act(act)
-            }
+            Act::Mkdir(..)
+            | Act::Touch(..)
+            | Act::Node { .. }
+            | Act::Symlink { .. }
+            | Act::Write { .. }
+            | Act::Own { .. } => self.file_act(act),
             Act::WriteFd(..) | Act::Open { .. } | Act::Close(_) | Act::OwnFd { .. } => self.fd_act(act),
             Act::Mount(m) => Ok(self.mount(m)?),
             Act::Umount(at, flags) => Ok(self.umount(at, *flags)?),
             Act::Propagate(at, how) => Ok(self.propagate(at, *how)?),
             Act::Rootfs(r) => Ok(self.rootfs(r)?),
             Act::Pivot => Ok(self.pivot()?),
-            Act::Pty { .. } | Act::Stdio(_) | Act::Dup2 { .. } | Act::StdioNull | Act::Setsid | Act::Ctty(_) => self.terminal_act(act),
+            Act::Pty { .. } | Act::Stdio(_) | Act::Dup2 { .. } | Act::StdioNull | Act::Setsid | Act::Ctty(_) => {
+                self.terminal_act(act)
+            }
             Act::Hook(n) => self.hook(*n),
             Act::Sync(n) => self.meet(*n),
             Act::SendFds { what, slots } => self.send_fds(*what, slots),
@@ -217,7 +222,9 @@ impl<'a> Child<'a> {
     pub(super) fn fd(&self, fd: FdRef) -> io::Result<BorrowedFd<'_>> {
         match fd {
             FdRef::Inherited(raw) => sys::fd::borrow(raw),
-            FdRef::Slot(n) => self.slots.get(n).and_then(Option::as_ref).map(AsFd::as_fd).ok_or_else(|| err(libc::EBADF)),
+            FdRef::Slot(n) => {
+                self.slots.get(n).and_then(Option::as_ref).map(AsFd::as_fd).ok_or_else(|| err(libc::EBADF))
+            }
         }
     }
 

@@ -172,7 +172,13 @@ impl Child<'_> {
             self.root = Some(sys::path::open(c"/", PATH | libc::O_DIRECTORY, 0)?);
             return Ok(());
         };
-        let how = How { flags: op.flags, clear: op.clear, deep_flags: false, propagation: op.propagation, idmapped: op.idmapped };
+        let how = How {
+            flags: op.flags,
+            clear: op.clear,
+            deep_flags: false,
+            propagation: op.propagation,
+            idmapped: op.idmapped,
+        };
         if let Source::Fs { fstype, name, data } = source {
             m::mount(Some(name), &op.mount, Some(fstype), op.flags, data.as_deref())?;
         } else {

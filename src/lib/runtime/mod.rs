@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod conlog;
+pub mod console;
 pub mod interp;
 mod interp_mount;
 mod interp_path;
-pub mod conlog;
-pub mod console;
 pub mod ring;
 pub mod running;
 pub mod server;

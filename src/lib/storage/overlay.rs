@@ -23,7 +23,8 @@ pub struct Parts {
 /// Fewer than two parts, or a relative first one.
 pub fn split(path: &str) -> Result<Parts> {
     let bad = || {
-        Error::os(libc::EINVAL, format!("lxc.rootfs.path = overlay:{path}: wanted overlay:/LOWER[:/LOWER…]:/UPPER")).stage("rootfs")
+        Error::os(libc::EINVAL, format!("lxc.rootfs.path = overlay:{path}: wanted overlay:/LOWER[:/LOWER…]:/UPPER"))
+            .stage("rootfs")
     };
     let mut parts: Vec<String> = Vec::new();
     for part in path.split(":/") {
@@ -87,7 +88,10 @@ mod tests {
     #[test]
     fn parts_of_a_path() {
         let p = split("/a:/b:/c/delta0").expect("splits");
-        assert_eq!((p.lower, p.upper.as_str(), p.work.as_str()), (vec!["/a".into(), "/b".into()], "/c/delta0", "/c/work"));
+        assert_eq!(
+            (p.lower, p.upper.as_str(), p.work.as_str()),
+            (vec!["/a".into(), "/b".into()], "/c/delta0", "/c/work")
+        );
         for bad in ["/a", "a:/b", "", "/:/b", "/a:/b:"] {
             assert_eq!(split(bad).is_err(), bad != "/a:/b:", "{bad}");
         }

@@ -113,9 +113,12 @@ fn check_dir(path: &str, facts: &Facts) -> Result<()> {
             0o001
         };
         if m.mode() & bits == 0 {
-            return Err(Error::os(libc::EACCES, format!("{}: user {uid} (root of the container) may not pass {}", what(), dir.display()))
-                .stage("rootfs")
-                .hint(format!("chmod o+x {}", dir.display())));
+            return Err(Error::os(
+                libc::EACCES,
+                format!("{}: user {uid} (root of the container) may not pass {}", what(), dir.display()),
+            )
+            .stage("rootfs")
+            .hint(format!("chmod o+x {}", dir.display())));
         }
     }
     Ok(())
@@ -125,7 +128,11 @@ fn check_dir(path: &str, facts: &Facts) -> Result<()> {
 fn pin(rootfs: &Path) -> Option<File> {
     let path = rootfs.join(PIN);
     let mut how = std::fs::OpenOptions::new();
-    how.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    how.write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = how.open(&path).ok()?;
     // The open file is what counts; a name that stays behind does no harm.
     let _ = std::fs::remove_file(&path);

@@ -59,11 +59,10 @@ pub fn fd_get(fd: impl AsFd, name: &CStr, value: &mut [u8]) -> io::Result<usize>
 /// # Errors
 /// The kernel's.
 pub fn fd_set(fd: impl AsFd, name: &CStr, value: &[u8]) -> io::Result<()> {
+    let rc = |rc| check(rc).map(drop);
     by_fd(fd.as_fd(), |way| match way {
         // SAFETY: name is NUL-terminated and value is readable for its length.
-        Way::Fd(fd) => {
-            check(unsafe { libc::fsetxattr(fd, name.as_ptr(), value.as_ptr().cast(), value.len(), 0) }).map(drop)
-        }
+        Way::Fd(fd) => rc(unsafe { libc::fsetxattr(fd, name.as_ptr(), value.as_ptr().cast(), value.len(), 0) }),
         Way::Path(path) => set(path, name, value),
     })
 }

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::{Conf, Prepared};
+use crate::base::Result;
 use crate::base::facts::Facts;
 use crate::base::op::{Act, At, Create, MountOp, Op, cstring};
-use crate::base::Result;
 use libc::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, S_IFCHR};
 use std::ffi::CStr;
 
@@ -100,7 +100,9 @@ mod tests {
     fn the_tmpfs_has_its_size() {
         for (set, used) in [(0, 500_000), (-5, 500_000), (4096, 4096)] {
             let ops = autodev_ops(&Conf { tmpfs_size: set, ..Conf::default() }).expect("renders");
-            let Act::Mount(MountOp { source: Source::Fs { data: Some(d), .. }, .. }) = &ops[0].act else { panic!("{ops:?}") };
+            let Act::Mount(MountOp { source: Source::Fs { data: Some(d), .. }, .. }) = &ops[0].act else {
+                panic!("{ops:?}")
+            };
             assert_eq!(d.to_string_lossy(), format!("mode=0755,size={used}"));
         }
     }
@@ -110,7 +112,10 @@ mod tests {
         let ops = node_ops(&Conf::default(), &Facts { root_ids: (7, 8), ..Facts::default() });
         assert_eq!(ops.len(), 6);
         let Act::Node { mode, dev, host, uid, gid, .. } = &ops[1].act else { panic!("{:?}", ops[1]) };
-        assert_eq!((*mode, *dev, host.as_c_str(), *uid, *gid), (S_IFCHR | 0o666, libc::makedev(1, 3), c"/dev/null", 7, 8));
+        assert_eq!(
+            (*mode, *dev, host.as_c_str(), *uid, *gid),
+            (S_IFCHR | 0o666, libc::makedev(1, 3), c"/dev/null", 7, 8)
+        );
     }
 
     #[test]

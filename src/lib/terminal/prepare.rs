@@ -44,7 +44,11 @@ fn host_pty(facts: &Facts) -> Result<HostPty> {
     let pair = pty::open_host().ctx(|| "console: a pseudo terminal of the host (/dev/ptmx)".into()).map_err(|e| {
         let full = e.errno == libc::ENOSPC;
         let e: Error = e.stage("console");
-        if full { e.hint("raise /proc/sys/kernel/pty/max, or set lxc.pty.max = 2 so that the console is the container's own") } else { e }
+        if full {
+            e.hint("raise /proc/sys/kernel/pty/max, or set lxc.pty.max = 2 so that the console is the container's own")
+        } else {
+            e
+        }
     })?;
     let path = format!("/dev/pts/{}", pair.index);
     let (uid, gid) = facts.host_root();
@@ -97,7 +101,9 @@ mod tests {
         let by_fd = fstat(c.pty.as_fd()).expect("stat");
         assert_eq!(std::os::unix::fs::MetadataExt::rdev(&by_path), by_fd.rdev);
         assert_eq!(by_fd.mode & 0o777, 0o620);
-        for conf in [Conf { pty_max: 2, ..Conf::default() }, Conf { console_path: Some("none".into()), ..Conf::default() }] {
+        for conf in
+            [Conf { pty_max: 2, ..Conf::default() }, Conf { console_path: Some("none".into()), ..Conf::default() }]
+        {
             assert!(prepare(&conf, &facts).expect("prepares").console.is_none());
         }
     }

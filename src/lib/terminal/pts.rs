@@ -48,7 +48,9 @@ pub fn console_outside(conf: &Conf, facts: &Facts) -> bool {
 /// `lxc.tty.max` is larger than [`TTY_LIMIT`].
 pub fn check(conf: &Conf, facts: &Facts) -> Result<()> {
     if tty_count(conf, facts) > TTY_LIMIT {
-        return Err(Error::os(libc::ERANGE, format!("lxc.tty.max = {}: at most {TTY_LIMIT}", conf.tty_max)).stage("tty"));
+        return Err(
+            Error::os(libc::ERANGE, format!("lxc.tty.max = {}: at most {TTY_LIMIT}", conf.tty_max)).stage("tty")
+        );
     }
     Ok(())
 }
@@ -194,7 +196,9 @@ mod tests {
         ops.iter()
             .map(|o| match &o.act {
                 Act::Mount(MountOp { target: Target::On(At::Rootfs(p)), .. }) => format!("on {}", p.to_string_lossy()),
-                Act::Symlink { to, at: At::Rootfs(p) } => format!("{} -> {}", p.to_string_lossy(), to.to_string_lossy()),
+                Act::Symlink { to, at: At::Rootfs(p) } => {
+                    format!("{} -> {}", p.to_string_lossy(), to.to_string_lossy())
+                }
                 Act::Pty { slot, .. } => format!("pty {slot}"),
                 Act::Umount(At::Rootfs(p), _) => format!("off {}", p.to_string_lossy()),
                 Act::Open { slot, .. } => format!("open {slot}"),
@@ -212,12 +216,16 @@ mod tests {
     fn the_instance_counts_ptys_and_ttys() {
         let conf = Conf { pty_max: 1024, tty_max: 4, ..Conf::default() };
         let ops = devpts_ops(&conf, &facts()).expect("renders");
-        let Act::Mount(MountOp { source: Source::Fs { data: Some(d), .. }, .. }) = &ops[0].act else { panic!("{ops:?}") };
+        let Act::Mount(MountOp { source: Source::Fs { data: Some(d), .. }, .. }) = &ops[0].act else {
+            panic!("{ops:?}")
+        };
         assert_eq!(d.to_string_lossy(), "gid=5,ptmxmode=0666,mode=0620,max=1028");
         assert_eq!(paths(&ops), ["on dev/pts", &format!("open {DEVPTS}"), "on dev/ptmx"]);
         let execute = Facts { useinit: true, ..facts() };
         let ops = devpts_ops(&conf, &execute).expect("renders");
-        let Act::Mount(MountOp { source: Source::Fs { data: Some(d), .. }, .. }) = &ops[0].act else { panic!("{ops:?}") };
+        let Act::Mount(MountOp { source: Source::Fs { data: Some(d), .. }, .. }) = &ops[0].act else {
+            panic!("{ops:?}")
+        };
         assert!(d.to_string_lossy().ends_with("max=1024"));
     }
 
