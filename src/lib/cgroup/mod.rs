@@ -19,6 +19,7 @@ mod live_tests;
 mod names;
 pub mod translate;
 mod tree;
+pub mod keys;
 
 pub use conf::Conf;
 pub use groups::{Groups, prepare};

@@ -3,6 +3,7 @@
 
 pub mod conf;
 pub mod run;
+pub mod keys;
 
 pub use conf::{Conf, When};
 pub use run::{Call, Rendered, render, render_all};

@@ -3,6 +3,7 @@
 
 pub mod conf;
 pub mod write;
+pub mod keys;
 
 pub use conf::Conf;
 pub use write::{Way, check, root_ids, way, write};

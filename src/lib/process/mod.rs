@@ -4,5 +4,6 @@
 pub mod command;
 pub mod conf;
 pub mod limits;
+pub mod keys;
 
 pub use conf::Conf;

@@ -6,6 +6,7 @@ pub mod backend;
 pub mod conf;
 pub mod overlay;
 pub mod rootfs;
+pub mod keys;
 
 pub use conf::Conf;
 pub use rootfs::{Prepared, prepare};
