@@ -8,8 +8,6 @@ pub mod interp;
 mod interp_mount;
 mod interp_path;
 pub mod child;
-pub mod conlog;
-pub mod console;
 pub mod diagnose;
 pub mod host_hooks;
 pub mod parent;

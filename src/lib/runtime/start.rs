@@ -152,7 +152,7 @@ fn daemonise(life: Life) -> Result<Started> {
     let mask = life.mask;
     let mut life = Some(Life { starter: Some(theirs), ..life });
     let mut ours = Some(ours);
-    let mut child = |life: &mut Option<Life>, ours: &mut Option<OwnedFd>, cloned: bool| -> Never {
+    let child = |life: &mut Option<Life>, ours: &mut Option<OwnedFd>, cloned: bool| -> Never {
         let _never_unwinds = Bomb;
         *ours = None;
         let code = life.take().map_or(1, |l| background(l, cloned));
