@@ -3,7 +3,7 @@
 
 pub mod command;
 pub mod conf;
-pub mod keys;
 pub mod limits;
+pub mod keys;
 
 pub use conf::Conf;

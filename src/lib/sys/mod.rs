@@ -11,6 +11,7 @@ pub mod flock;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
+pub mod heap;
 pub mod inner;
 pub mod mount;
 pub mod netlink;
@@ -28,6 +29,7 @@ pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod tty;
+pub mod walk;
 pub mod xattr;
 
 use std::io;
