@@ -7,6 +7,8 @@ pub mod check;
 mod load;
 mod log;
 mod problem;
+#[cfg(test)]
+mod tests;
 pub mod table;
 
 pub use log::LogConf;
