@@ -2,6 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod attach;
+mod attach_child;
+pub mod attach_env;
+mod attach_seccomp;
+pub mod attach_wait;
 pub mod conlog;
 pub mod console;
 pub mod interp;
