@@ -7,9 +7,9 @@ pub mod check;
 mod load;
 mod log;
 mod problem;
+pub mod table;
 #[cfg(test)]
 mod tests;
-pub mod table;
 
 pub use log::LogConf;
 pub use problem::{Problem, Severity};

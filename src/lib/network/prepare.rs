@@ -198,7 +198,7 @@ pub(super) fn parse_mac(text: &str) -> Option<Mac> {
     let mut mac = [0; 6];
     let mut parts = text.trim().split(':');
     for byte in &mut mac {
-        let part = parts.next().filter(|p| (1..=2).contains(&p.len()))?;
+        let part = parts.next().filter(|p| (1..=2).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_hexdigit()))?;
         *byte = u8::from_str_radix(part, 16).ok()?;
     }
     parts.next().is_none().then_some(mac)

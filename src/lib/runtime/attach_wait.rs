@@ -120,7 +120,8 @@ impl Attached {
         let failed = || format!("Failed to wait for process {}", self.pid);
         let signals = signal::signalfd(&self.watched).ctx(failed)?;
         // Restores the terminal when it goes, whatever happens.
-        let _raw = self.relay.as_ref().and_then(|r| fd::borrow(r.shown.input?).ok()).and_then(|f| tty::Raw::enter(f).ok());
+        let _raw =
+            self.relay.as_ref().and_then(|r| fd::borrow(r.shown.input?).ok()).and_then(|f| tty::Raw::enter(f).ok());
         let mut setup_failed = None;
         loop {
             let ready = self.wait_ready(signals.as_fd()).ctx(|| format!("Failed to wait for process {}", self.pid))?;
@@ -134,7 +135,8 @@ impl Attached {
                 relay.carry(&ready);
             }
             if ready.signal
-                && let Some(status) = self.take_signals(signals.as_fd()).ctx(|| format!("Failed to wait for process {}", self.pid))?
+                && let Some(status) =
+                    self.take_signals(signals.as_fd()).ctx(|| format!("Failed to wait for process {}", self.pid))?
             {
                 if let Some(relay) = &mut self.relay {
                     relay.drain();
