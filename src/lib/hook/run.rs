@@ -56,7 +56,11 @@ pub fn render(version: u32, command: &str, call: &Call, env: &[String]) -> Resul
 /// A word as the shell takes it unchanged: names of containers and devices may hold blanks and worse.
 fn quoted(word: &str) -> std::borrow::Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")).into() }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''")).into()
+    }
 }
 
 /// Renders all commands of one stage, in order.

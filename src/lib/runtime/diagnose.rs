@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use super::interp::Fault;
-use crate::base::op::{Act, At, Op, Source};
 use crate::base::Error;
 use crate::base::facts::Facts;
+use crate::base::op::{Act, At, Op, Source};
 use nix::libc;
 use std::ffi::CStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,9 +13,33 @@ use std::path::{Path, PathBuf};
 
 /// The stages that messages name, so that one can come back over a socket.
 const STAGES: [&str; 27] = [
-    "apparmor", "capabilities", "cgroup", "clone", "console", "cwd", "dev", "devpts", "hook", "hostname", "idmap", "ids",
-    "init", "limits", "mount", "namespaces", "network", "pivot", "proc", "rootfs", "seccomp", "security", "start", "storage",
-    "sync", "sysctl", "tty",
+    "apparmor",
+    "capabilities",
+    "cgroup",
+    "clone",
+    "console",
+    "cwd",
+    "dev",
+    "devpts",
+    "hook",
+    "hostname",
+    "idmap",
+    "ids",
+    "init",
+    "limits",
+    "mount",
+    "namespaces",
+    "network",
+    "pivot",
+    "proc",
+    "rootfs",
+    "seccomp",
+    "security",
+    "start",
+    "storage",
+    "sync",
+    "sysctl",
+    "tty",
 ];
 
 /// The stage of this name.
@@ -39,7 +63,9 @@ pub fn op(op: &Op, fault: Fault, facts: &Facts) -> Error {
 fn hint(op: &Op, errno: i32, facts: &Facts) -> Option<(Option<String>, String)> {
     match errno {
         libc::ENOSPC | libc::EDQUOT => return Some((None, "make room: df shows what is full".into())),
-        libc::EMFILE | libc::ENFILE => return Some((None, "raise the limit on open files (ulimit -n, fs.file-max)".into())),
+        libc::EMFILE | libc::ENFILE => {
+            return Some((None, "raise the limit on open files (ulimit -n, fs.file-max)".into()));
+        }
         libc::ELOOP => {
             let text = "a symbolic link stands in the way inside the rootfs: replace it by a directory".to_string();
             return Some((None, text));
@@ -63,7 +89,9 @@ fn hint(op: &Op, errno: i32, facts: &Facts) -> Option<(Option<String>, String)> 
                 let name = fstype.to_string_lossy();
                 Some((None, format!("the kernel does not let a user namespace mount {name}")))
             }
-            _ if errno == libc::ENOENT => Some((None, "the target does not exist: add create=dir or create=file".into())),
+            _ if errno == libc::ENOENT => {
+                Some((None, "the target does not exist: add create=dir or create=file".into()))
+            }
             _ => None,
         },
         Act::Hostname(_) if errno == libc::EINVAL => Some((None, "lxc.uts.name may have 64 bytes at most".into())),
@@ -93,7 +121,8 @@ fn path_trouble(path: &Path, errno: i32, what: &str) -> Option<(Option<String>, 
         }
         libc::EACCES => {
             let shut = path.ancestors().filter(|a| !may_pass(a)).last()?;
-            let text = format!("{what} {}: {} has no x permission for the container's root", path.display(), shut.display());
+            let text =
+                format!("{what} {}: {} has no x permission for the container's root", path.display(), shut.display());
             Some((Some(text), format!("chmod o+x {}", shut.display())))
         }
         _ => None,
@@ -119,7 +148,9 @@ pub fn exec(program: &str, errno: i32, facts: &Facts) -> Error {
     let machine = file.as_deref().and_then(elf_machine);
     match errno {
         libc::ENOENT => match machine {
-            Some(_) => error.hint("the file is there, but the interpreter that it names is not (dynamic loader, or #! line)"),
+            Some(_) => {
+                error.hint("the file is there, but the interpreter that it names is not (dynamic loader, or #! line)")
+            }
             None => error.hint("install an init in the rootfs, or name one: lxc.init.cmd, or lxc-start … -- COMMAND"),
         },
         libc::ENOEXEC => match machine {
@@ -129,11 +160,14 @@ pub fn exec(program: &str, errno: i32, facts: &Facts) -> Error {
                     machine_name(m),
                     machine_name(own_machine())
                 );
-                Error { what, ..error }.hint("use a rootfs of this machine's architecture, or install qemu-user-static with binfmt")
+                Error { what, ..error }
+                    .hint("use a rootfs of this machine's architecture, or install qemu-user-static with binfmt")
             }
             _ => error.hint("it is neither a program of this machine nor a script with #!"),
         },
-        libc::EACCES => error.hint(format!("it needs x permission, and so does each directory above it: chmod +x {program}")),
+        libc::EACCES => {
+            error.hint(format!("it needs x permission, and so does each directory above it: chmod +x {program}"))
+        }
         _ => error,
     }
 }
@@ -222,7 +256,14 @@ mod tests {
 
     fn rootfs(path: &CStr) -> Op {
         let source = Source::Bind { from: At::Host(path.to_owned()), recursive: true };
-        let r = RootfsOp { source: Some(source), mount: c"/mnt".into(), flags: 0, clear: 0, propagation: 0, idmapped: None };
+        let r = RootfsOp {
+            source: Some(source),
+            mount: c"/mnt".into(),
+            flags: 0,
+            clear: 0,
+            propagation: 0,
+            idmapped: None,
+        };
         Op::new("rootfs", "lxc.rootfs.path", Act::Rootfs(r))
     }
 

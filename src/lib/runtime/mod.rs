@@ -2,14 +2,19 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod attach;
+mod attach_child;
+pub mod attach_env;
+mod attach_seccomp;
+pub mod attach_wait;
+pub mod child;
 pub mod conlog;
 pub mod console;
+pub mod diagnose;
+pub mod host_hooks;
 pub mod interp;
 mod interp_mount;
 mod interp_path;
-pub mod child;
-pub mod diagnose;
-pub mod host_hooks;
 pub mod parent;
 pub mod plan;
 pub mod refuse;

@@ -130,7 +130,9 @@ fn make_joined(
             Ok((pid, pidfd))
         }
         Ok(12) => match s.shared.iter().find(|(n, _)| *n as i32 == ns) {
-            Some((n, _)) => Err(Error::os(errno, format!("lxc.namespace.share.{}: joining it", n.name())).stage("namespaces")),
+            Some((n, _)) => {
+                Err(Error::os(errno, format!("lxc.namespace.share.{}: joining it", n.name())).stage("namespaces"))
+            }
             None => Err(diagnose::clone(errno, &s.facts)),
         },
         _ => Err(Error::new("the helper that joins namespaces died").stage("namespaces")),

@@ -72,17 +72,23 @@ pub fn harm(request: &StartRequest, facts: &Facts) -> Result<()> {
     let process = &request.config.process;
     let command = if request.useinit { &process.execute_cmd } else { &process.init_cmd };
     if facts.rootfs.is_none() && request.argv.is_empty() && command.as_deref().is_none_or(|c| c.trim().is_empty()) {
-        return Err(Error::new("neither lxc.rootfs.path nor a command is set: that would boot the host's own init on this host")
-            .stage("start")
-            .hint("set lxc.rootfs.path, or name a command after --"));
+        return Err(Error::new(
+            "neither lxc.rootfs.path nor a command is set: that would boot the host's own init on this host",
+        )
+        .stage("start")
+        .hint("set lxc.rootfs.path, or name a command after --"));
     }
     if !facts.new_ns.has(Ns::Mnt) {
-        return Err(Error::new("the container gets no mount namespace of its own: its set-up would change the host's mounts")
-            .stage("start")
-            .hint("take mnt out of lxc.namespace.keep and .share, or put it into lxc.namespace.clone"));
+        return Err(Error::new(
+            "the container gets no mount namespace of its own: its set-up would change the host's mounts",
+        )
+        .stage("start")
+        .hint("take mnt out of lxc.namespace.keep and .share, or put it into lxc.namespace.clone"));
     }
     if !facts.privileged {
-        return Err(Error::new("starting containers as an ordinary user is not built yet").stage("start").hint("start it as root"));
+        return Err(Error::new("starting containers as an ordinary user is not built yet")
+            .stage("start")
+            .hint("start it as root"));
     }
     Ok(())
 }

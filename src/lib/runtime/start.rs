@@ -136,9 +136,10 @@ fn foreground(mut life: Life) -> Result<Started> {
 fn foreign_fds(mut f: impl FnMut(i32)) -> Result<()> {
     let passed: i32 = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse().ok()).filter(|n| *n >= 0).unwrap_or(0);
     for fd in sys::fd::open_fds().ctx(|| "/proc/self/fd".into())? {
-        let foreign = fd >= 3 + passed && sys::fd::borrow(fd).is_ok_and(|b| {
-            nix::fcntl::fcntl(b, nix::fcntl::FcntlArg::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0)
-        });
+        let foreign = fd >= 3 + passed
+            && sys::fd::borrow(fd).is_ok_and(|b| {
+                nix::fcntl::fcntl(b, nix::fcntl::FcntlArg::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0)
+            });
         if foreign {
             f(fd);
         }
@@ -337,7 +338,8 @@ fn once(
         ending,
         undo: Undo::default(),
     };
-    let begun = steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)).and_then(|()| tell_running(starter));
+    let begun =
+        steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)).and_then(|()| tell_running(starter));
     // The rest of what was prepared is the child's by now; the pin stays as long as the container.
     let (stack, pin) = (std::mem::take(&mut s.undo), s.storage.pin.take());
     drop(s);

@@ -134,7 +134,9 @@ fn end_post_stop(s: &mut Starting) -> Result<()> {
 
 fn end_stopped(s: &mut Starting) -> Result<()> {
     s.undo.push("stopped", |e| {
-        if !e.reboot && let Some(m) = &mut e.monitor {
+        if !e.reboot
+            && let Some(m) = &mut e.monitor
+        {
             m.close_command();
         }
         e.announce(State::Stopped);
@@ -385,7 +387,8 @@ fn c_descriptors(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
     if s.facts.pty_max > 0 || s.facts.tty_max > 0 {
         send(what::DEVPTS, vec![slot::TERMINAL + 2]);
     }
-    let ttys: Vec<usize> = (0..terminal::pts::tty_count(t, &s.facts) as usize * 2).map(|i| slot::TERMINAL + 3 + i).collect();
+    let ttys: Vec<usize> =
+        (0..terminal::pts::tty_count(t, &s.facts) as usize * 2).map(|i| slot::TERMINAL + 3 + i).collect();
     for part in ttys.chunks(super::sync::MAX_FDS) {
         send(what::TTYS, part.to_vec());
     }
@@ -436,7 +439,9 @@ pub fn child_ops(s: &mut Starting) -> Result<Vec<Op>> {
     for (_, render) in CHILD {
         render(s, &mut ops)?;
     }
-    if let Some(op) = ops.iter().find(|o| matches!(&o.act, Act::SendFds { slots, .. } if slots.len() > super::sync::MAX_FDS)) {
+    if let Some(op) =
+        ops.iter().find(|o| matches!(&o.act, Act::SendFds { slots, .. } if slots.len() > super::sync::MAX_FDS))
+    {
         return Err(Error::new(format!("{}: too many descriptors", op.object)));
     }
     Ok(ops)

@@ -4,10 +4,10 @@
 
 pub mod backend;
 pub mod conf;
+pub mod keys;
 pub mod overlay;
 pub mod rootfs;
 pub mod tree;
-pub mod keys;
 
 pub use conf::Conf;
 pub use rootfs::{Prepared, prepare};
