@@ -331,6 +331,7 @@ fn once(
         entries: Vec::new(),
         idmapped: Vec::new(),
         tasks: Vec::new(),
+        netlink: None,
         hooks: Vec::new(),
         supervise: None,
         script: None,
