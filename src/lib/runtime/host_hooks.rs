@@ -5,7 +5,7 @@
 use crate::base::spawn::Command;
 use crate::base::{Error, Result};
 use crate::hook::Rendered;
-use crate::{log_debug, log_error};
+use crate::log_debug;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -24,10 +24,7 @@ pub fn run(key: &str, hook: &Rendered) -> Result<()> {
     let status = command.run(|line| log_debug!("{key} produced output: {line}")).map_err(|e| e.stage("hook"))?;
     match said(status.raw) {
         None => Ok(()),
-        Some(how) => {
-            log_error!("{key}: the script {how}");
-            Err(Error::new(format!("{key} = {}: the script {how}", hook.command)).stage("hook"))
-        }
+        Some(how) => Err(Error::new(format!("{key} = {}: the script {how}", hook.command)).stage("hook")),
     }
 }
 
