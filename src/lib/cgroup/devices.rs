@@ -300,7 +300,7 @@ mod tests {
         for _ in 0..10_000 {
             let i = &code[pc];
             let (dst, src) = (usize::from(i.regs & 15), usize::from(i.regs >> 4));
-            let imm = i.imm.cast_unsigned();
+            let imm = u32::from_ne_bytes(i.imm.to_ne_bytes());
             pc += 1;
             match i.code {
                 LDX_W => {

@@ -12,8 +12,9 @@ use super::devices;
 use super::layout::{Base, Hierarchy, Host, Kind, Layout};
 use super::limits::Limits;
 use super::names::{self, Names, Stem};
-use super::{Conf, cpuset, file, tree};
+use super::{Conf, cpuset, file, leftover, tree};
 use crate::base::facts::Facts;
+use crate::base::paths;
 use crate::base::{Context, Error, Result};
 use crate::sys::flock::try_lock;
 use std::cell::OnceCell;
@@ -87,10 +88,12 @@ pub struct Groups {
 pub fn prepare(conf: &Conf, facts: &Facts) -> Result<Groups> {
     let base = if conf.relative || !facts.privileged { Base::Own } else { Base::Init };
     let mut host = Host::get(base)?;
-    if let Some(list) = super::setting("lxc.cgroup.use") {
+    let settings = fs::read(paths::global_conf()).unwrap_or_default();
+    let setting = |key| paths::global_in(key, &settings, facts.privileged).ok().flatten();
+    if let Some(list) = setting("lxc.cgroup.use") {
         host = Arc::new(host.as_ref().clone().only(&list));
     }
-    Groups::create(host, conf, facts, super::setting("lxc.cgroup.pattern").as_deref())
+    Groups::create(host, conf, facts, setting("lxc.cgroup.pattern").as_deref())
 }
 
 impl Groups {
@@ -289,7 +292,7 @@ impl Groups {
             for name in delegated(h.kind).iter() {
                 match give(&format!("{dir}/{name}"), gid, 0o664) {
                     Err(e) if e.raw_os_error() != Some(libc::ENOENT) => {
-                        log::warn!("{e}: cannot give {dir}/{name} to the container");
+                        crate::log_warn!(errno = e, "Cannot give {dir}/{name} to the container");
                     }
                     _ => {}
                 }
@@ -345,7 +348,7 @@ impl Drop for Groups {
         }
         for done in [self.remove_payload(), self.remove_monitor()] {
             if let Err(e) = done {
-                log::warn!("{e}");
+                crate::log_warn!("{e}");
             }
         }
     }
@@ -366,7 +369,7 @@ fn claim(host: &Host, stem: &Stem, inner: Option<Option<&str>>) -> Result<Role> 
         if let Some(role) = try_claim(host, &rel, inner)? {
             return Ok(role);
         }
-        log::info!("The cgroup {rel} is in use");
+        crate::log_info!("The cgroup {rel} is in use");
     }
     Err(Error::os(libc::EEXIST, format!("cgroup {} is in use", stem.path))
         .stage("cgroup")
@@ -394,6 +397,7 @@ fn claim_leader(host: &Host, first: usize, rel: &str, made: &mut [usize]) -> Res
             return Ok(None);
         }
         if !fresh {
+            leftover::thaw_dying(host, rel);
             if tree::remove(&dir, false, LEFTOVER).is_err() {
                 return Ok(None);
             }
@@ -536,7 +540,7 @@ pub(crate) fn enable_controllers(dir: &str) {
     if let Err(e) = file::write(&path, missing.join(" ").as_bytes()) {
         for c in &missing {
             if file::write(&path, c.as_bytes()).is_err() {
-                log::debug!("{e}: cannot write {c} to {path}");
+                crate::log_debug!(errno = e, "Cannot write {c} to {path}");
             }
         }
     }
@@ -546,6 +550,12 @@ pub(crate) fn enable_controllers(dir: &str) {
 fn remove_role(host: &Host, role: &Role, kill: bool, leave: bool) -> Result<()> {
     let mut result = Ok(());
     let first = leader(host);
+    if kill
+        && host.hierarchies.get(first).is_some_and(|h| tree::remove(&h.dir(&role.rel), false, Duration::ZERO).is_err())
+    {
+        // What version 1 has frozen does not die.
+        leftover::thaw(host, &role.rel);
+    }
     // cgroup2 first: one write there kills whatever is left, in all hierarchies.
     let order = std::iter::once(first).chain((0..host.hierarchies.len()).filter(|i| *i != first));
     for (i, h) in order.filter_map(|i| host.hierarchies.get(i).map(|h| (i, h))) {

@@ -126,11 +126,11 @@ impl Limits {
                 if dialect == Dialect::One && host.layout != Layout::Unified {
                     return Err(no_controller(&key, value, controller(file)));
                 }
-                log::warn!("{key} = {value} is ignored: this machine's cgroups have nothing that does it");
+                crate::log_warn!("{key} = {value} is ignored: this machine's cgroups have nothing that does it");
                 continue;
             };
             if self.taken(resource) {
-                log::debug!("{key} = {value} is left alone: the config sets the same in this layout's own words");
+                crate::log_debug!("{key} = {value} is left alone: the config sets the same in this layout's own words");
                 continue;
             }
             if done.contains(&resource) {
@@ -146,7 +146,9 @@ impl Limits {
             let Some(words) = words else {
                 for (file, value) in &group {
                     let key = dialect.key(file);
-                    log::warn!("{key} = {value} is ignored: it cannot be translated to this machine's cgroup layout");
+                    crate::log_warn!(
+                        "{key} = {value} is ignored: it cannot be translated to this machine's cgroup layout"
+                    );
                 }
                 continue;
             };
@@ -188,7 +190,7 @@ impl Limits {
                 match Program::attach(set.clone(), &dir, None) {
                     Ok(p) => Ok(Some(p)),
                     Err(e) if matches!(e.errno, libc::EPERM | libc::EACCES) => {
-                        log::warn!("{e}: the device rules are not in force");
+                        crate::log_warn!("{e}: the device rules are not in force");
                         Ok(None)
                     }
                     Err(e) => Err(e.stage("cgroup")),
@@ -204,11 +206,11 @@ impl Write {
         for (file, value) in &self.files {
             match file::write(format!("{dir}/{file}"), value.as_bytes()) {
                 Ok(()) if self.translated => {
-                    log::info!("{} = {} is set as {file} = {value}", self.key, self.value);
+                    crate::log_info!("{} = {} is set as {file} = {value}", self.key, self.value);
                     return Ok(());
                 }
                 Ok(()) => {
-                    log::debug!("Set {file} to {value}");
+                    crate::log_debug!("Set {file} to {value}");
                     return Ok(());
                 }
                 Err(e) if e.raw_os_error() == Some(libc::ENOENT) => last = e,
@@ -221,11 +223,11 @@ impl Write {
         let missing = last.raw_os_error() == Some(libc::ENOENT);
         if missing && self.translated {
             let names: Vec<&str> = self.files.iter().map(|(f, _)| f.as_str()).collect();
-            log::warn!("{} = {} is ignored: this kernel has no {}", self.key, self.value, names.join(" and no "));
+            crate::log_warn!("{} = {} is ignored: this kernel has no {}", self.key, self.value, names.join(" and no "));
             return Ok(());
         }
         let (file, value) = self.files.last().map_or(("", ""), |(f, v)| (f, v));
-        log::error!("{} - Failed to set \"{file}\" to \"{value}\"", Error::io(&last, "").reason());
+        crate::log_error!(errno = last, "Failed to set \"{file}\" to \"{value}\"");
         let e = Error::io(&last, format!("limit {} = {} ({dir}/{file})", self.key, self.value)).stage("cgroup");
         Err(match last.raw_os_error() {
             Some(libc::ENOENT) if kind == Kind::V2 => {
@@ -268,10 +270,8 @@ fn counterpart(host: &Host, offers: &[String], dialect: Dialect, file: &str) -> 
 }
 
 fn no_controller(key: &str, value: &str, controller: &str) -> Error {
-    log::error!(
-        "No such file or directory - Failed to set \"{}\" to \"{value}\"",
-        key.trim_start_matches("lxc.cgroup.")
-    );
+    let file = key.trim_start_matches("lxc.cgroup.");
+    crate::log_error!(errno = libc::ENOENT, "Failed to set \"{file}\" to \"{value}\"");
     Error::os(libc::ENOENT, format!("limit {key} = {value}: this machine has no {controller} controller"))
         .stage("cgroup")
         .hint("see the controllers with: cat /proc/cgroups, or drop the key")
@@ -290,11 +290,11 @@ fn plan_devices(host: &Host, one: &Keys<'_>, two: &Keys<'_>) -> Result<Devices> 
     let (keys, dialect) = match (native.is_empty(), other.is_empty()) {
         (true, true) => return Ok(Devices::None),
         (true, false) => {
-            log::info!("{}devices.* is set as {}devices.*", words.1.key(""), words.0.key(""));
+            crate::log_info!("{}devices.* is set as {}devices.*", words.1.key(""), words.0.key(""));
             (other, words.1)
         }
         (false, false) => {
-            log::debug!(
+            crate::log_debug!(
                 "{}devices.* is left alone: the config has device rules in this layout's own words",
                 words.1.key("")
             );
@@ -321,7 +321,7 @@ fn plan_devices(host: &Host, one: &Keys<'_>, two: &Keys<'_>) -> Result<Devices> 
             for (file, value) in keys {
                 let r = rule(file, value)?;
                 if !set.add(&r) {
-                    log::debug!("{} = {value} changes nothing", dialect.key(file));
+                    crate::log_debug!("{} = {value} changes nothing", dialect.key(file));
                 }
             }
             Ok(match (v1, v2) {
@@ -354,11 +354,10 @@ fn set_v1(dir: &str, rules: &[(bool, String)]) -> Result<()> {
         match done {
             Ok(()) => {}
             Err(e) if matches!(e.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => {
-                let why = Error::io(&e, "").reason();
-                log::warn!("{why} - The kernel refuses the device rule {name} = {text}");
+                crate::log_warn!(errno = e, "The kernel refuses the device rule {name} = {text}");
             }
             Err(e) => {
-                log::error!("{} - Failed to set \"{name}\" to \"{text}\"", Error::io(&e, "").reason());
+                crate::log_error!(errno = e, "Failed to set \"{name}\" to \"{text}\"");
                 return Err(Error::io(&e, format!("device rule {name} = {text} ({dir})"))
                     .stage("cgroup")
                     .hint("write it as: a, or c 1:3 rwm (c or b, MAJOR:MINOR with * for any, and some of r, w, m)"));

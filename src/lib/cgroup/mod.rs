@@ -11,8 +11,12 @@ pub mod devices;
 mod file;
 pub mod freezer;
 pub mod groups;
+pub mod keys;
 pub mod layout;
+mod leftover;
 mod limits;
+#[cfg(test)]
+mod live_tests;
 mod names;
 pub mod translate;
 mod tree;
@@ -20,9 +24,3 @@ mod tree;
 pub use conf::Conf;
 pub use groups::{Groups, prepare};
 pub use layout::{Host, Kind, Layout};
-
-/// A value of lxc.conf, as `lxc.cgroup.use` and `lxc.cgroup.pattern`.
-fn setting(key: &str) -> Option<String> {
-    let _ = key;
-    None
-}

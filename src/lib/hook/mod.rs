@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conf;
+pub mod keys;
 pub mod run;
 
 pub use conf::{Conf, When};

@@ -40,7 +40,7 @@ pub fn render(version: u32, command: &str, call: &Call, env: &[String]) -> Resul
     if version == 0 {
         for word in [call.name, call.section, call.kind].into_iter().chain(call.extra.iter().map(String::as_str)) {
             line.push(' ');
-            line.push_str(word);
+            line.push_str(&quoted(word));
         }
     }
     let argv = vec![cstring("/bin/sh")?, cstring("-c")?, cstring(line)?];
@@ -51,6 +51,16 @@ pub fn render(version: u32, command: &str, call: &Call, env: &[String]) -> Resul
     }
     let envp = all.into_iter().map(cstring).collect::<Result<Vec<_>>>()?;
     Ok(Rendered { command: command.to_string(), argv, envp })
+}
+
+/// A word as the shell takes it unchanged: names of containers and devices may hold blanks and worse.
+fn quoted(word: &str) -> std::borrow::Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''")).into()
+    }
 }
 
 /// Renders all commands of one stage, in order.
@@ -97,6 +107,13 @@ mod tests {
         let r = render(0, "/h a", &call(), &["A=1".into()]).unwrap();
         assert_eq!(r.argv[2].to_str(), Ok("exec /h a c1 lxc pre-start"));
         assert_eq!(r.envp, [c"A=1".to_owned()]);
+    }
+
+    #[test]
+    fn arguments_are_quoted_for_the_shell() {
+        let call = Call { name: "a b;$(id)'", ..call() };
+        let r = render(0, "/h", &call, &[]).unwrap();
+        assert_eq!(r.argv[2].to_str(), Ok("exec /h 'a b;$(id)'\\''' lxc pre-start"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod conf;
 pub mod entry;
 pub mod fstab;
+pub mod keys;
 
 pub use auto::{auto_ops, late_ops};
 pub use cgroup::{Hierarchy, cgroup_ops};

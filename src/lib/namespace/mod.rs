@@ -3,6 +3,7 @@
 
 pub mod conf;
 pub mod decide;
+pub mod keys;
 
 pub use conf::Conf;
 pub use decide::{Decision, decide, late, offsets};

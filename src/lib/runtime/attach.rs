@@ -276,7 +276,11 @@ fn script(
     }
     Ok(Script {
         tasks,
-        cgroup_ns: if joins(Ns::Cgroup) { Some(fd::dup_cloexec(init.pidfd.as_fd()).ctx(|| "dup".into())?) } else { None },
+        cgroup_ns: if joins(Ns::Cgroup) {
+            Some(fd::dup_cloexec(init.pidfd.as_fd()).ctx(|| "dup".into())?)
+        } else {
+            None
+        },
         remount: has(flags::REMOUNT_PROC_SYS) && !joins(Ns::Mnt),
         personality: if has(flags::SET_PERSONALITY) { personality(client, options) } else { None },
         drop_caps: if has(flags::DROP_CAPABILITIES) { caps_to_drop(&init.status)? } else { Vec::new() },
@@ -447,10 +451,8 @@ impl Terminal {
         let replaced = options.fds.map(|n| fd::borrow(n).is_ok_and(tty::is_tty));
         let Some(output) = [1, 2, 0].into_iter().find(|i| replaced.get(*i) == Some(&true)) else { return Ok(None) };
         let number = |i: usize| options.fds.get(i).copied();
-        let shown = Shown {
-            input: number(0).filter(|_| replaced.first() == Some(&true)),
-            output: number(output).unwrap_or(1),
-        };
+        let shown =
+            Shown { input: number(0).filter(|_| replaced.first() == Some(&true)), output: number(output).unwrap_or(1) };
         let inside = client.devpts_fd().map_err(|f| io::Error::from_raw_os_error(f.errno())).and_then(pty::open_in);
         let pair = match inside {
             Ok(pair) => pair,

@@ -306,7 +306,7 @@ fn set_label(label: &Label) -> io::Result<()> {
 fn streams(s: &Script) -> Result<(), Fault> {
     if let Some(tty) = &s.terminal {
         process::setsid().map_err(|e| (Stage::Terminal, e))?;
-        inner::set_controlling_tty(tty.as_fd()).map_err(|e| (Stage::Terminal, e))?;
+        crate::sys::pty::set_controlling_tty(tty.as_fd()).map_err(|e| (Stage::Terminal, e))?;
     }
     let uid = s.ids.0.unwrap_or(s.root.map_or(0, |r| r.0));
     // A source must not be overwritten before it is used: those in the way move up first.

@@ -75,7 +75,14 @@ impl Attached {
         terminal: Option<(OwnedFd, Shown)>,
         log: Option<File>,
     ) -> Self {
-        let relay = terminal.map(|(ptx, shown)| Relay { ptx, shown, log, pending: Vec::new(), closed: false, input_over: false });
+        let relay = terminal.map(|(ptx, shown)| Relay {
+            ptx,
+            shown,
+            log,
+            pending: Vec::new(),
+            closed: false,
+            input_over: false,
+        });
         Self { pid, report: Some(report), watched, mask, relay }
     }
 
@@ -127,7 +134,8 @@ impl Attached {
                 relay.carry(&ready);
             }
             if ready.signal
-                && let Some(status) = self.take_signals(signals.as_fd()).ctx(|| format!("Failed to wait for process {}", self.pid))?
+                && let Some(status) =
+                    self.take_signals(signals.as_fd()).ctx(|| format!("Failed to wait for process {}", self.pid))?
             {
                 if let Some(relay) = &mut self.relay {
                     relay.drain();

@@ -4,6 +4,7 @@
 
 pub mod backend;
 pub mod conf;
+pub mod keys;
 pub mod overlay;
 pub mod rootfs;
 pub mod tree;

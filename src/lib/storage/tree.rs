@@ -61,7 +61,10 @@ pub fn remove_path(path: &Path) -> Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened.ctx(|| format!("remove {}", path.display()))?,
     };
-    let shown = |e: Error| Error { what: e.what.replacen("remove ", &format!("remove {}/", path.parent().unwrap_or(path).display()), 1), ..e };
+    let shown = |e: Error| Error {
+        what: e.what.replacen("remove ", &format!("remove {}/", path.parent().unwrap_or(path).display()), 1),
+        ..e
+    };
     remove(parent.as_fd(), &cstring(name.as_bytes())?).map_err(shown)
 }
 
@@ -128,7 +131,8 @@ impl Tree {
             return Ok(false);
         }
         if depth >= DEPTH {
-            let fresh = cstring(format!(".lxc-removed-{}", random::text(16, b"0123456789abcdef").ctx(|| "remove".into())?))?;
+            let fresh =
+                cstring(format!(".lxc-removed-{}", random::text(16, b"0123456789abcdef").ctx(|| "remove".into())?))?;
             path::renameat(level.fd.as_fd(), &name, self.top.as_fd(), &fresh, true)
                 .map_err(|e| Error::io(&e, format!("remove {}", self.path_of(&name))))?;
             return Ok(true);
@@ -145,7 +149,8 @@ impl Tree {
     fn up(&mut self) -> Result<()> {
         let Some(done) = self.levels.pop() else { return Ok(()) };
         let Some(parent) = self.levels.last() else { return Ok(()) };
-        path::unlinkat(parent.fd.as_fd(), &done.name, true).map_err(|e| Error::io(&e, format!("remove {}", self.path_of(&done.name))))
+        path::unlinkat(parent.fd.as_fd(), &done.name, true)
+            .map_err(|e| Error::io(&e, format!("remove {}", self.path_of(&done.name))))
     }
 
     /// Where an entry of the deepest directory lies, for messages.

@@ -77,7 +77,7 @@ unsafe fn bpf<T>(cmd: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> {
 }
 
 fn number(fd: &impl AsFd) -> u32 {
-    fd.as_fd().as_raw_fd().cast_unsigned()
+    u32::from_ne_bytes(fd.as_fd().as_raw_fd().to_ne_bytes())
 }
 
 /// Loads a device program.

@@ -11,6 +11,7 @@ pub mod flock;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
+pub mod heap;
 pub mod inner;
 pub mod mount;
 pub mod netlink;

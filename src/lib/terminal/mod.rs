@@ -4,6 +4,7 @@
 
 pub mod conf;
 pub mod dev;
+pub mod keys;
 pub mod prepare;
 pub mod pts;
 

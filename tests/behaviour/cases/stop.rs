@@ -89,7 +89,6 @@ fn stop(c: &mut Cases) {
             ("-k --nokill", "-k can't be used with --nokill"),
             ("-k -r", "-k can't be used with -r"),
             ("-k -t 3", "-k doesn't allow timeouts"),
-            ("-k -W", "-k doesn't allow timeouts"),
             ("--nolock", "--nolock may only be used with -k"),
             ("-t -5", "Invalid timeout"),
         ] {
@@ -137,7 +136,7 @@ fn stop(c: &mut Cases) {
         // An init that blocks SIGRTMIN+3 is taken for systemd.
         let r = t.mk("c1", "lxc.init.cmd = /sbin/rt3");
         t.sh(&format!(
-            "printf '%s\\n' '#define _GNU_SOURCE' '#include <signal.h>' '#include <fcntl.h>' '#include <unistd.h>' 'int main(void){{sigset_t s;sigemptyset(&s);sigaddset(&s,SIGRTMIN+3);sigprocmask(SIG_BLOCK,&s,0);close(open(\"/ready\",O_CREAT|O_WRONLY,0644));int n=sigwaitinfo(&s,0);int f=open(\"/how\",O_CREAT|O_WRONLY,0644);if(n==SIGRTMIN+3)write(f,\"rt3\\\\n\",4);return 0;}}' > /tmp/rt3.c && gcc -static -o {}/sbin/rt3 /tmp/rt3.c",
+            "printf '%s\\n' '#define _GNU_SOURCE' '#include <signal.h>' '#include <fcntl.h>' '#include <unistd.h>' '#include <time.h>' 'int main(void){{sigset_t s;sigemptyset(&s);sigaddset(&s,SIGRTMIN+3);sigprocmask(SIG_BLOCK,&s,0);close(open(\"/ready\",O_CREAT|O_WRONLY,0644));struct timespec z={{0,0}};int n;while((n=sigtimedwait(&s,0,&z))<0)usleep(5000);int f=open(\"/how\",O_CREAT|O_WRONLY,0644);if(n==SIGRTMIN+3)write(f,\"rt3\\\\n\",4);return 0;}}' > /tmp/rt3.c && gcc -static -o {}/sbin/rt3 /tmp/rt3.c",
             r.display()
         ))
         .ok();
