@@ -171,9 +171,9 @@ impl<'a> Child<'a> {
         match act {
             Act::Pty { ptmx, slot } => {
                 let ptx = self.open(ptmx, libc::O_RDWR | libc::O_NOCTTY)?;
-                let pty = sys::pty::peer(ptx.as_fd())?;
-                self.put(*slot, ptx)?;
-                self.put(*slot + 1, pty)
+                let pair = sys::pty::open_from(ptx)?;
+                self.put(*slot, pair.ptx)?;
+                self.put(*slot + 1, pair.pty)
             }
             Act::Stdio(fd) => Ok(stdio(self.fd(*fd)?)?),
             Act::Dup2 { fd, to } => Ok(sys::fd::dup_onto(self.fd(*fd)?, *to)?),

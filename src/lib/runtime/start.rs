@@ -20,7 +20,7 @@ use crate::sys::{self, scm};
 use crate::{idmap, log_error, log_info, log_notice, log_warn, storage, terminal};
 use nix::libc;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -38,7 +38,7 @@ const RUNNING: &str = "is already running";
 
 /// Whether a start failed because the name is taken by a running container.
 pub fn is_running(e: &Error) -> bool {
-    e.errno == libc::EADDRINUSE && e.what.ends_with(RUNNING)
+    e.what.ends_with(RUNNING)
 }
 
 /// Starts a container.
@@ -79,7 +79,7 @@ struct Life<'a> {
 fn bind_command(request: &StartRequest) -> Result<OwnedFd> {
     let address = crate::ipc::address::address(&request.lxcpath, &request.name);
     sys::socket::listen_abstract(&address, 100).map_err(|e| match e.raw_os_error() {
-        Some(libc::EADDRINUSE) => Error::os(libc::EADDRINUSE, format!("container {} {RUNNING}", request.name)),
+        Some(libc::EADDRINUSE) => Error::new(format!("container {} {RUNNING}", request.name)),
         _ => Error::io(&e, "the command socket"),
     })
 }
@@ -128,7 +128,7 @@ fn foreground(mut life: Life) -> Result<Started> {
     if let Some(p) = &mut life.pidfile {
         p.adopt()?;
     }
-    monitor(life).map(Started::Ended)
+    monitor(life, &mut None).map(Started::Ended)
 }
 
 /// Descriptors that the caller left open for whom it starts: not close-on-exec, above the standard three, and not passed by
@@ -159,8 +159,9 @@ fn daemonise(life: Life) -> Result<Started> {
         let code = life.take().map_or(1, |l| background(l, cloned));
         process::exit_now(code)
     };
-    let fd = life.as_ref().and_then(|l| l.groups.monitor_fd()).and_then(|fd| sys::fd::dup_cloexec(fd).ok());
-    let how = Clone3 { flags: 0, cgroup: fd.as_ref().map(AsFd::as_fd), pidfd: false };
+    // By number: the descriptor is the groups', which go to the child.
+    let fd = life.as_ref().and_then(|l| l.groups.monitor_fd()).and_then(|fd| sys::fd::borrow(fd.as_raw_fd()).ok());
+    let how = Clone3 { flags: 0, cgroup: fd, pidfd: false };
     let made = process::clone3(&how, || child(&mut life, &mut ours, fd.is_some())).or_else(|e| {
         log_info!(errno = e, "the monitor cannot be cloned into its cgroup");
         process::clone3(&Clone3::default(), || child(&mut life, &mut ours, false))
@@ -212,11 +213,10 @@ fn tell_failure(to: Option<&OwnedFd>, e: &Error) {
 
 /// The monitor's own life, from its first moment; the exit code.
 fn background(mut life: Life, cloned: bool) -> i32 {
-    let starter = life.starter.as_ref().and_then(|s| sys::fd::dup_cloexec(s.as_fd()).ok());
+    let mut starter = life.starter.take();
     life.groups.adopt();
-    let ready = settle(&mut life, cloned);
-    let done = match ready {
-        Ok(()) => monitor(life).map(drop),
+    let done = match settle(&mut life, cloned) {
+        Ok(()) => monitor(life, &mut starter).map(drop),
         Err(e) => {
             drop(life);
             Err(e)
@@ -251,17 +251,16 @@ fn settle(life: &mut Life, cloned: bool) -> Result<()> {
 }
 
 /// Starts, waits, ends, and again on reboot. The wait status of the last init.
-fn monitor(life: Life) -> Result<i32> {
-    let Life { request, facts, mask, command, pidfile, groups, starter } = life;
+fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
+    let Life { request, facts, mask, command, pidfile, groups, starter: _ } = life;
     if request.config.process.monitor_unshare != 0 {
         own_mounts()?;
     }
     let monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
     let mut ending = Ending { groups: Some(groups), monitor: Some(monitor), ..Ending::default() };
-    let mut starter = starter;
     let mut config = request.config.clone();
     let result = loop {
-        let once = once(request, &config, facts, mask, &mut ending, &mut starter);
+        let once = once(request, &config, facts, mask, &mut ending, starter);
         match once {
             Ok((Outcome::Reboot, stack)) => {
                 ending.reboot = true;
@@ -361,12 +360,10 @@ fn once(
 
 /// Tells the starter that init runs. A starter that has gone away meanwhile (^C) wants no container.
 fn tell_running(starter: &mut Option<OwnedFd>) -> Result<()> {
-    match starter.take() {
-        None => Ok(()),
-        Some(fd) => scm::send(fd.as_fd(), b"R", None, &[])
-            .map(drop)
-            .map_err(|e| Error::io(&e, "the starter is gone").stage("start")),
-    }
+    let Some(fd) = starter else { return Ok(()) };
+    scm::send(fd.as_fd(), b"R", None, &[]).map_err(|e| Error::io(&e, "the starter is gone").stage("start"))?;
+    *starter = None;
+    Ok(())
 }
 
 /// A start that failed: what has been made goes, in the order of a normal end.
