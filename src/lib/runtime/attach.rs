@@ -8,7 +8,7 @@
 
 use super::attach_child::{self, Label, Script, Stream};
 use super::attach_env::{self, Command, Env};
-use super::attach_wait::Attached;
+use super::attach_wait::{self, Attached};
 use crate::base::ids::Ns;
 use crate::base::{Context, Error, Result, units};
 use crate::cgroup::attach as groups;
@@ -155,6 +155,10 @@ struct Init {
 pub fn attach(client: &Client, options: &Options, payload: Payload) -> Result<Attached> {
     let init = look_at_init(client, options)?;
     let terminal = if options.flags & flags::TERMINAL != 0 { Terminal::open(client, &init, options)? } else { None };
+    let log = match &terminal {
+        Some(_) => options.pty_log.as_deref().map(attach_wait::open_log).transpose()?,
+        None => None,
+    };
     let (report_rx, report) = fd::pipe().ctx(|| "Failed to create a pipe".into())?;
     let joined = join_groups(client, options)?;
     let watched = SigSet::of(&Attached::SIGNALS);
@@ -165,7 +169,7 @@ pub fn attach(client: &Client, options: &Options, payload: Payload) -> Result<At
     let entry = Entry { pidfd: init.pidfd, namespaces: init.namespaces, cgroup: joined.v2, script, env, payload };
     let launched = if options.in_place { entry.launch(0) } else { launch_from_helper(entry) };
     match launched {
-        Ok(pid) => Attached::new(pid, report_rx, &watched, mask, ptx, options.pty_log.as_deref()),
+        Ok(pid) => Ok(Attached::new(pid, report_rx, watched, mask, ptx, log)),
         Err(e) => {
             let _ = signal::set_mask(&mask);
             Err(e)
@@ -462,6 +466,7 @@ impl Terminal {
         if let Ok(size) = fd::borrow(shown.output).and_then(tty::winsize) {
             let _ = tty::set_winsize(&pair.ptx, size);
         }
+        fd::set_nonblocking(pair.ptx.as_fd(), true).ctx(|| "set up the terminal".into())?;
         Ok(Some(Self { ptx: pair.ptx, pty: pair.pty, replaced, shown }))
     }
 }

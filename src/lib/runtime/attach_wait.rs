@@ -70,20 +70,20 @@ impl Attached {
     pub(super) fn new(
         pid: i32,
         report: OwnedFd,
-        watched: &SigSet,
+        watched: SigSet,
         mask: SigSet,
         terminal: Option<(OwnedFd, Shown)>,
-        log: Option<&Path>,
-    ) -> Result<Self> {
-        let relay = match terminal {
-            None => None,
-            Some((ptx, shown)) => {
-                let log = log.map(open_log).transpose()?;
-                fd::set_nonblocking(ptx.as_fd(), true).ctx(|| "set up the terminal".into())?;
-                Some(Relay { ptx, shown, log, pending: Vec::new(), closed: false, input_over: false })
-            }
-        };
-        Ok(Self { pid, report: Some(report), watched: watched.clone(), mask, relay })
+        log: Option<File>,
+    ) -> Self {
+        let relay = terminal.map(|(ptx, shown)| Relay {
+            ptx,
+            shown,
+            log,
+            pending: Vec::new(),
+            closed: false,
+            input_over: false,
+        });
+        Self { pid, report: Some(report), watched, mask, relay }
     }
 
     /// Its process id in the caller's pid namespace.
@@ -120,8 +120,7 @@ impl Attached {
         let failed = || format!("Failed to wait for process {}", self.pid);
         let signals = signal::signalfd(&self.watched).ctx(failed)?;
         // Restores the terminal when it goes, whatever happens.
-        let _raw =
-            self.relay.as_ref().and_then(|r| fd::borrow(r.shown.input?).ok()).and_then(|f| tty::Raw::enter(f).ok());
+        let _modes = self.relay.as_ref().and_then(|r| Modes::change(r.shown));
         let mut setup_failed = None;
         loop {
             let ready = self.wait_ready(signals.as_fd()).ctx(|| format!("Failed to wait for process {}", self.pid))?;
@@ -220,6 +219,36 @@ impl Attached {
     }
 }
 
+/// The caller's terminal while it shows the container's; dropping it restores its modes.
+enum Modes {
+    /// What is typed goes on byte by byte.
+    Raw(#[expect(dead_code, reason = "held for its drop")] tty::Raw),
+    /// Nothing is taken from it: only its own line ends would come on top of the container's.
+    Output(tty::Modes, OwnedFd),
+}
+
+impl Modes {
+    /// Changes them; `None` when the terminal refuses.
+    fn change(shown: Shown) -> Option<Self> {
+        if let Some(input) = shown.input {
+            return tty::Raw::enter(fd::borrow(input).ok()?).ok().map(Self::Raw);
+        }
+        let output = fd::borrow(shown.output).and_then(fd::dup_cloexec).ok()?;
+        let before = tty::Modes::of(&output).ok()?;
+        before.onlcr(false).set(&output, false).ok()?;
+        Some(Self::Output(before, output))
+    }
+}
+
+impl Drop for Modes {
+    fn drop(&mut self) {
+        if let Self::Output(before, output) = self {
+            // The terminal may be gone; then there is nothing to restore.
+            let _ = before.set(output, false);
+        }
+    }
+}
+
 /// What [`Attached::wait_ready`] found.
 struct Ready {
     signal: bool,
@@ -309,7 +338,7 @@ impl Relay {
 }
 
 /// The log of a terminal, appended to, for its owner and group.
-fn open_log(path: &Path) -> Result<File> {
+pub(super) fn open_log(path: &Path) -> Result<File> {
     let mut how = OpenOptions::new();
     how.append(true).create(true).mode(0o640).custom_flags(libc::O_NOCTTY | libc::O_CLOEXEC);
     how.open(path).ctx(|| format!("Failed to open terminal log file {}", path.display()))
