@@ -16,6 +16,7 @@ pub mod interp;
 mod interp_mount;
 mod interp_path;
 pub mod parent;
+pub mod pid1;
 pub mod plan;
 pub mod refuse;
 pub mod ring;

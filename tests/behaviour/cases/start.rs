@@ -135,7 +135,10 @@ fn options(c: &mut Cases) {
     for opt in ["-L ", "--console-log="] {
         c.add(format!("start.console_log{}", opt.trim()), move |t| {
             t.mk("c1", "");
-            t.start_with("c1", &format!("{opt}/tmp/console -- sh -c 'echo to the console > /dev/console; touch /ready; sleep 1000'"));
+            t.start_with(
+                "c1",
+                &format!("{opt}/tmp/console -- sh -c 'echo to the console > /dev/console; touch /ready; sleep 1000'"),
+            );
             t.until("the log has it", |t| t.read("/tmp/console").contains("to the console"));
             t.sh("stat -c %a /tmp/console").out("640\n");
         })
