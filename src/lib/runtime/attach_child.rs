@@ -5,7 +5,7 @@
 use super::attach_env::Command;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::{self, SigSet};
-use crate::sys::{alloc_guard, cred, fd, seccomp, mount, ns, path};
+use crate::sys::{alloc_guard, cred, fd, mount, ns, path, seccomp};
 use nix::libc;
 use std::ffi::CString;
 use std::io;

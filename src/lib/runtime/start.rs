@@ -333,7 +333,7 @@ fn once(
         tasks: Vec::new(),
         netlink: None,
         hooks: Vec::new(),
-        supervise: None,
+        supervise: if request.useinit { Some(super::pid1::run) } else { None },
         script: None,
         hook_output: None,
         ending,

@@ -288,7 +288,11 @@ fn c_network(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
         return Ok(());
     }
     ops.push(Op::new("network", "a netlink socket inside", Act::Netlink(slot::RUNTIME)));
-    ops.push(Op::new("network", "a netlink socket inside", Act::SendFds { what: what::NETLINK, slots: vec![slot::RUNTIME] }));
+    ops.push(Op::new(
+        "network",
+        "a netlink socket inside",
+        Act::SendFds { what: what::NETLINK, slots: vec![slot::RUNTIME] },
+    ));
     ops.push(Op::new("network", "a netlink socket inside", Act::Close(slot::RUNTIME)));
     let inner = [When::PreMount, When::Mount, When::Autodev, When::Start];
     if inner.iter().any(|w| s.facts.hooks & (1 << *w as u16) != 0) {
