@@ -4,7 +4,7 @@
 
 use super::plan::{Starting, open_shared};
 use super::sync::{meet, what};
-use super::{host_hooks, parent, script};
+use super::{diagnose, host_hooks, parent, script};
 use crate::base::ids::Ns;
 use crate::base::op::{Act, At, FdRef, Op, slot};
 use crate::base::{Error, Result};
@@ -213,7 +213,7 @@ fn network(s: &mut Starting) -> Result<()> {
 }
 
 fn rootfs(s: &mut Starting) -> Result<()> {
-    s.storage = storage::prepare(&s.config.storage, &s.facts)?;
+    s.storage = storage::prepare(&s.config.storage, &s.facts).map_err(|e| diagnose::rootfs(e, &s.facts))?;
     Ok(())
 }
 
