@@ -83,8 +83,14 @@ impl T {
         let mut c = Command::new("/bin/sh");
         c.arg("-c").arg(cmd);
         c.env_clear();
-        let path = format!("{}:{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", self.bin.display(), self.scratch.display());
-        for (k, v) in [("PATH", path.as_str()), ("HOME", "/root"), ("USER", "root"), ("LANG", "C.UTF-8"), ("TERM", "xterm")] {
+        let path = format!(
+            "{}:{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            self.bin.display(),
+            self.scratch.display()
+        );
+        for (k, v) in
+            [("PATH", path.as_str()), ("HOME", "/root"), ("USER", "root"), ("LANG", "C.UTF-8"), ("TERM", "xterm")]
+        {
             c.env(k, v);
         }
         c.env("P", &self.prefix).current_dir("/");
@@ -169,7 +175,7 @@ impl T {
         fixture::copy_tree(&self.root.join("fixture"), &rootfs).unwrap_or_else(|e| panic!("{}: {e}", rootfs.display()));
         let aa = if Path::new("/sys/module/apparmor").exists() { "lxc.apparmor.profile = unconfined\n" } else { "" };
         let text = format!("lxc.rootfs.path = dir:{}\n{aa}{lines}\n", rootfs.display());
-        self.write(&dir.join("config"), &text);
+        self.write(dir.join("config"), &text);
         rootfs
     }
 
@@ -187,7 +193,8 @@ impl T {
         use std::os::unix::fs::PermissionsExt;
         let path = path.as_ref();
         self.write(path, &format!("#!/bin/sh\n{text}"));
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
 
     /// File content, empty when absent.
@@ -282,7 +289,10 @@ impl T {
     /// A bridge in the sandbox.
     #[track_caller]
     pub fn bridge(&mut self, name: &str, address: &str) {
-        self.sh(&format!("ip link add {name} type bridge && ip addr add {address} dev {name} && ip link set {name} up")).ok();
+        self.sh(&format!(
+            "ip link add {name} type bridge && ip addr add {address} dev {name} && ip link set {name} up"
+        ))
+        .ok();
         self.before.insert(format!("link {name}"));
     }
 
@@ -362,7 +372,8 @@ impl Bg {
         loop {
             match self.child.try_wait() {
                 Ok(Some(s)) => {
-                    let text = |p: &Path| fs::read(p).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+                    let text =
+                        |p: &Path| fs::read(p).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
                     let code = s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or(0));
                     return Out { cmd: self.cmd.clone(), code, out: text(&self.out), err: text(&self.err) };
                 }

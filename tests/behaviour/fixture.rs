@@ -8,10 +8,11 @@ use std::path::Path;
 
 /// Names linked to busybox below /bin.
 const APPLETS: &[&str] = &[
-    "[", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dmesg", "echo", "env", "false", "find", "getty", "grep",
-    "head", "hostname", "id", "ifconfig", "init", "ip", "kill", "ln", "ls", "mkdir", "mknod", "mount", "mv", "nc", "ping",
-    "poweroff", "printf", "ps", "pwd", "readlink", "reboot", "halt", "rm", "route", "sed", "sh", "sleep", "sort", "stat", "stty", "tail",
-    "test", "touch", "tr", "true", "tty", "umount", "uname", "unshare", "wc", "who", "xargs", "usleep", "setsid", "seq", "mkfifo", "sysctl",
+    "[", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dmesg", "echo", "env", "false", "find", "getty",
+    "grep", "head", "hostname", "id", "ifconfig", "init", "ip", "kill", "ln", "ls", "mkdir", "mknod", "mount", "mv",
+    "nc", "ping", "poweroff", "printf", "ps", "pwd", "readlink", "reboot", "halt", "rm", "route", "sed", "sh", "sleep",
+    "sort", "stat", "stty", "tail", "test", "touch", "tr", "true", "tty", "umount", "uname", "unshare", "wc", "who",
+    "xargs", "usleep", "setsid", "seq", "mkfifo", "sysctl",
 ];
 
 /// An init that tells when its traps are set (/ready), ends on SIGPWR, counts boots, reboots on SIGINT.

@@ -128,12 +128,18 @@ impl Setup {
             "" | "ours" => false,
             other => return Err(format!("LXC_UNDER_TEST={other}: wanted ours or reference")),
         };
-        let var = |name: &str, default: PathBuf| std::env::var_os(name).filter(|v| !v.is_empty()).map_or(default, PathBuf::from);
+        let var = |name: &str, default: PathBuf| {
+            std::env::var_os(name).filter(|v| !v.is_empty()).map_or(default, PathBuf::from)
+        };
         let ours = var("LXC_TEST_PREFIX", repo.join("target/inst-check"));
         let prefix = if reference { PathBuf::from("/usr") } else { ours.clone() };
         let bin = prefix.join("bin");
         if !bin.join("lxc-start").exists() {
-            return Err(format!("no {}/lxc-start: `make install PREFIX={}` first, or set LXC_TEST_PREFIX", bin.display(), prefix.display()));
+            return Err(format!(
+                "no {}/lxc-start: `make install PREFIX={}` first, or set LXC_TEST_PREFIX",
+                bin.display(),
+                prefix.display()
+            ));
         }
         let scratch = var("LXC_TEST_SCRATCH", PathBuf::from(format!("/var/tmp/lxc-behaviour.{}", std::process::id())));
         let io = |e: std::io::Error| format!("{}: {e}", scratch.display());
@@ -153,7 +159,9 @@ impl Setup {
 /// The needs that this machine does not meet.
 fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
     let has = |p: &str| Path::new(p).exists();
-    let v1 = ["freezer", "memory", "devices", "pids"].iter().all(|c| hierarchies().iter().any(|h| h.what.split(',').any(|w| w == *c)));
+    let v1 = ["freezer", "memory", "devices", "pids"]
+        .iter()
+        .all(|c| hierarchies().iter().any(|h| h.what.split(',').any(|w| w == *c)));
     let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let apparmor = has("/sys/kernel/security/apparmor/profiles");
     let set = |n: &str| std::env::var(n).is_ok_and(|v| !v.is_empty());
@@ -166,7 +174,12 @@ fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
         (Need::NoApparmor, !apparmor),
         (Need::Systemd, set("LXC_TEST_DEBIAN")),
         (Need::Registry, set("LXC_TEST_REGISTRY")),
-        (Need::Both, has("/usr/bin/lxc-start") && (ours.join("bin/lxc-start").exists() || std::env::var("LXC_UNDER_TEST").is_ok_and(|v| v == "reference"))),
+        (
+            Need::Both,
+            has("/usr/bin/lxc-start")
+                && (ours.join("bin/lxc-start").exists()
+                    || std::env::var("LXC_UNDER_TEST").is_ok_and(|v| v == "reference")),
+        ),
         (Need::Shared, shared.join("facts/cli-tools.md").exists()),
         (Need::Seccomp, has("/proc/sys/kernel/seccomp")),
         (Need::Bridge, true),
@@ -176,7 +189,12 @@ fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
 
 fn run_cases(setup: &Setup, skips: &Skips, cases: &[&Case], filtered: usize, threads: usize) -> i32 {
     let start = Instant::now();
-    println!("\nrunning {} tests on {} ({})", cases.len(), if setup.reference { "the reference" } else { "ours" }, setup.bin.display());
+    println!(
+        "\nrunning {} tests on {} ({})",
+        cases.len(),
+        if setup.reference { "the reference" } else { "ours" },
+        setup.bin.display()
+    );
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, Verdict)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -222,7 +240,14 @@ fn say(name: &str, verdict: &Verdict, took: Duration) {
     println!("test {name} ... {word}{slow}");
 }
 
-fn report(skips: &Skips, cases: &[&Case], results: &[(usize, Verdict)], second: &[(String, String)], filtered: usize, took: Duration) -> i32 {
+fn report(
+    skips: &Skips,
+    cases: &[&Case],
+    results: &[(usize, Verdict)],
+    second: &[(String, String)],
+    filtered: usize,
+    took: Duration,
+) -> i32 {
     let (mut passed, mut failed, mut skipped, mut unlisted) = (0, 0, 0, 0);
     for (i, verdict) in results {
         match verdict {
@@ -235,7 +260,10 @@ fn report(skips: &Skips, cases: &[&Case], results: &[(usize, Verdict)], second: 
                 skipped += 1;
                 if !skips.allows(&cases[*i].name, need) {
                     unlisted += 1;
-                    println!("\n---- {} ----\nskipped ({need}: {why}), but tests/skips.txt does not list it", cases[*i].name);
+                    println!(
+                        "\n---- {} ----\nskipped ({need}: {why}), but tests/skips.txt does not list it",
+                        cases[*i].name
+                    );
                 }
             }
         }

@@ -32,10 +32,14 @@ pub fn hierarchies() -> Vec<Hierarchy> {
         let f: Vec<&str> = line.split(' ').collect();
         let (Some(dir), Some(kind), Some(opts)) = (f.get(1), f.get(2), f.get(3)) else { continue };
         let v2 = *kind == "cgroup2";
-        if (*kind != "cgroup" && !v2) || !dir.starts_with("/sys/fs/cgroup") || list.iter().any(|h| h.dir == Path::new(dir)) {
+        if (*kind != "cgroup" && !v2)
+            || !dir.starts_with("/sys/fs/cgroup")
+            || list.iter().any(|h| h.dir == Path::new(dir))
+        {
             continue;
         }
-        let what: Vec<&str> = opts.split(',').filter(|o| !v2 && !plain.contains(o) && !o.starts_with("release_agent")).collect();
+        let what: Vec<&str> =
+            opts.split(',').filter(|o| !v2 && !plain.contains(o) && !o.starts_with("release_agent")).collect();
         list.push(Hierarchy { dir: PathBuf::from(dir), what: what.join(","), v2 });
     }
     list
@@ -244,16 +248,21 @@ fn furnish() -> Result<(), String> {
         crate::fixture::copy_tree(Path::new("/etc"), &dir.join("etc.copy")).map_err(io)?;
         bind(&dir.join("etc.copy"), "/etc")?;
     }
-    for (from, to) in [("run", "/run"), ("varlib", "/var/lib/lxc"), ("log", "/var/log"), ("cache", "/var/cache/lxc"), ("home", "/home"), ("tmp", "/tmp")] {
+    for (from, to) in [
+        ("run", "/run"),
+        ("varlib", "/var/lib/lxc"),
+        ("log", "/var/log"),
+        ("cache", "/var/cache/lxc"),
+        ("home", "/home"),
+        ("tmp", "/tmp"),
+    ] {
         if Path::new(to).is_dir() || fs::create_dir_all(to).is_ok() {
             bind(&dir.join(from), to)?;
         }
     }
     furnish_etc().map_err(io)?;
     let _ = sethostname("sandbox");
-    for cmd in [&["link", "set", "lo", "up"][..]] {
-        let _ = Command::new("ip").args(cmd).status();
-    }
+    let _ = Command::new("ip").args(["link", "set", "lo", "up"]).status();
     deny_missing_tools(&dir.join("bin")).map_err(io)
 }
 

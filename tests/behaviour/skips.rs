@@ -19,8 +19,8 @@ impl Skips {
     }
 
     pub fn allows(&self, case: &str, need: &str) -> bool {
-        self.0.iter().any(|(c, n)| {
-            n == need && c.strip_suffix('*').map_or(c == case, |prefix| case.starts_with(prefix))
-        })
+        self.0
+            .iter()
+            .any(|(c, n)| n == need && c.strip_suffix('*').map_or(c == case, |prefix| case.starts_with(prefix)))
     }
 }

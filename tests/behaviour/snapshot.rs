@@ -99,7 +99,12 @@ fn read(path: &str) -> String {
 /// its monitor's groups and `lxc.pivot`.
 fn tolerated(line: &str, reference: bool) -> bool {
     let kept = ["file /run/lxc", "file /run/lock"];
-    if kept.iter().any(|k| line == *k || line.starts_with("file /run/lxc/lock") || line.starts_with("file /run/lxc/seccomp") || line.starts_with("file /run/lock/")) {
+    if kept.iter().any(|k| {
+        line == *k
+            || line.starts_with("file /run/lxc/lock")
+            || line.starts_with("file /run/lxc/seccomp")
+            || line.starts_with("file /run/lock/")
+    }) {
         return true;
     }
     if crate::sandbox::pure_v2() && line.starts_with("cgroup ") && line.ends_with("/lxc.pivot") {

@@ -67,7 +67,8 @@ fn status(c: &mut Cases) {
 
     c.add("attach.sigint_without_terminal_is_ignored", |t| {
         let r = t.run("c1", "");
-        let mut bg = t.spawn("exec lxc-attach -n c1 -- sh -c 'echo > /up; while [ ! -e /go ]; do usleep 20000; done; exit 4'");
+        let mut bg =
+            t.spawn("exec lxc-attach -n c1 -- sh -c 'echo > /up; while [ ! -e /go ]; do usleep 20000; done; exit 4'");
         let up = r.join("up");
         t.until("the command runs", |_| up.exists());
         bg.signal(Signal::SIGINT);
@@ -108,7 +109,9 @@ fn environment(c: &mut Cases) {
 
     c.add("attach.keep_var", |t| {
         t.run("c1", "");
-        let o = t.sh("FOO=bar BAR=foo X=y lxc-attach --clear-env --keep-var FOO --keep-var=BAR --keep-var NONE -n c1 -- env");
+        let o = t.sh(
+            "FOO=bar BAR=foo X=y lxc-attach --clear-env --keep-var FOO --keep-var=BAR --keep-var NONE -n c1 -- env",
+        );
         o.ok().out_has("FOO=bar\n").out_has("BAR=foo\n").out_lacks("X=y").out_lacks("NONE");
     })
     .covers("attach --keep-var");
@@ -164,7 +167,8 @@ fn terminals(c: &mut Cases) {
 
     c.add("attach.one_tty_suffices", |t| {
         t.run("c1", "lxc.pty.max = 16");
-        let mut p = t.pty("lxc-attach -n c1 -- sh -c 'test -t 0 && echo in; test -t 1 && echo out >&2; exit 0' </dev/null");
+        let mut p =
+            t.pty("lxc-attach -n c1 -- sh -c 'test -t 0 && echo in; test -t 1 && echo out >&2; exit 0' </dev/null");
         assert_eq!(p.end(), 0);
         assert!(!p.text.contains("in\r") && p.text.contains("out"), "{}", p.text);
     });
@@ -196,7 +200,9 @@ fn rest(c: &mut Cases) {
         t.run("c1", "");
         let init = t.init_pid("c1");
         for ns in ["mnt", "pid", "uts", "ipc", "net", "cgroup"] {
-            let theirs = std::fs::read_link(format!("/proc/{init}/ns/{ns}")).map(|p| p.display().to_string()).unwrap_or_default();
+            let theirs = std::fs::read_link(format!("/proc/{init}/ns/{ns}"))
+                .map(|p| p.display().to_string())
+                .unwrap_or_default();
             assert_eq!(t.inside("c1", &format!("readlink /proc/self/ns/{ns}")), theirs);
         }
     });
@@ -254,7 +260,9 @@ fn rest(c: &mut Cases) {
 
     c.add("attach.elevated", |t| {
         t.run("c1", "lxc.cap.drop = sys_time sys_boot\n");
-        let caps = |t: &mut crate::ctx::T, opt: &str| t.sh(&format!("lxc-attach {opt} -n c1 -- sh -c 'grep CapBnd /proc/self/status'")).out;
+        let caps = |t: &mut crate::ctx::T, opt: &str| {
+            t.sh(&format!("lxc-attach {opt} -n c1 -- sh -c 'grep CapBnd /proc/self/status'")).out
+        };
         let plain = caps(t, "");
         let all = caps(t, "-e");
         assert_ne!(plain, all, "-e keeps what the config drops");
@@ -282,7 +290,9 @@ fn rest(c: &mut Cases) {
                 t.sh(&format!("lxc-attach {opt}{arch} -n c1 -- uname -m")).ok().out("i686\n");
             }
             t.sh(&format!("lxc-attach {opt}amd64 -n c1 -- uname -m")).ok().out("x86_64\n");
-            t.sh(&format!("lxc-attach {opt}bogus -n c1 -- uname -m")).code(1).err_has("lxc-attach: could not parse command line");
+            t.sh(&format!("lxc-attach {opt}bogus -n c1 -- uname -m"))
+                .code(1)
+                .err_has("lxc-attach: could not parse command line");
         })
         .covers("attach -a --arch");
     }

@@ -14,7 +14,8 @@ pub fn add(c: &mut Cases) {
             for h in &mounted {
                 let hit = text.lines().any(|l| {
                     let f: Vec<&str> = l.splitn(3, ':').collect();
-                    let same = if h.v2 { f[0] == "0" } else { h.what.split(',').any(|w| f[1].split(',').any(|x| x == w)) };
+                    let same =
+                        if h.v2 { f[0] == "0" } else { h.what.split(',').any(|w| f[1].split(',').any(|x| x == w)) };
                     same && (f[2] == want || f[2].starts_with(&format!("{want}/")))
                 });
                 assert!(hit, "{want} is missing for {} in\n{text}", h.dir.display());
@@ -98,7 +99,8 @@ pub fn add(c: &mut Cases) {
     })
     .needs(&[Need::CgroupV2]);
 
-    for (id, need, key) in [("v1", Need::CgroupV1, "lxc.cgroup.devices"), ("v2", Need::CgroupV2, "lxc.cgroup2.devices")] {
+    for (id, need, key) in [("v1", Need::CgroupV1, "lxc.cgroup.devices"), ("v2", Need::CgroupV2, "lxc.cgroup2.devices")]
+    {
         c.add(format!("devices.denied_and_allowed_{id}"), move |t| {
             t.run(
                 "c1",
@@ -121,7 +123,10 @@ pub fn add(c: &mut Cases) {
     }
 
     c.add("devices.v1_list_is_written", |t| {
-        t.run("c1", "lxc.cgroup.devices.deny = a\nlxc.cgroup.devices.allow = c 1:3 rwm\nlxc.cgroup.devices.allow = /dev/zero r");
+        t.run(
+            "c1",
+            "lxc.cgroup.devices.deny = a\nlxc.cgroup.devices.allow = c 1:3 rwm\nlxc.cgroup.devices.allow = /dev/zero r",
+        );
         let list = t.read(t.payload("devices", "c1").join("devices.list"));
         assert_eq!(list, "c 1:3 rwm\nc 1:5 r\n");
     })
@@ -168,7 +173,11 @@ pub fn add(c: &mut Cases) {
         }
         let bg = t.spawn("exec sleep 500");
         let pid = bg.pid();
-        let squat = dirs.iter().find(|d| d.starts_with("/sys/fs/cgroup/freezer") || d.starts_with("/sys/fs/cgroup/lxc.payload.c1")).cloned().unwrap_or_default();
+        let squat = dirs
+            .iter()
+            .find(|d| d.starts_with("/sys/fs/cgroup/freezer") || d.starts_with("/sys/fs/cgroup/lxc.payload.c1"))
+            .cloned()
+            .unwrap_or_default();
         std::fs::write(squat.join("cgroup.procs"), pid.to_string()).unwrap_or_else(|e| panic!("{e}"));
         t.run("c1", "");
         let init = t.init_pid("c1");

@@ -84,7 +84,14 @@ pub fn add(c: &mut Cases) {
 
     c.add("common.long_prefix_and_glued_values", |t| {
         t.mk("c1", "");
-        for line in ["lxc-info --na=c1 -s", "lxc-info -nc1 -s", "lxc-info --name c1 --state", "lxc-info -sn c1", "lxc-info c1 -s", "lxc-info -s c1"] {
+        for line in [
+            "lxc-info --na=c1 -s",
+            "lxc-info -nc1 -s",
+            "lxc-info --name c1 --state",
+            "lxc-info -sn c1",
+            "lxc-info c1 -s",
+            "lxc-info -s c1",
+        ] {
             t.sh(line).ok().err("").out("State:          STOPPED\n");
         }
     })

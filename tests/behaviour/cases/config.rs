@@ -63,7 +63,9 @@ fn tool(c: &mut Cases) {
         t.sh("chmod 755 /root /tmp; mkdir -p /tmp/home; chown 65534:65534 /tmp/home");
         let o = t.sh("HOME=/tmp/home setpriv --reuid 65534 --regid 65534 --clear-groups lxc-config lxc.lxcpath");
         o.ok().out("/tmp/home/.local/share/lxc\n");
-        t.sh("HOME=/tmp/home setpriv --reuid 65534 --regid 65534 --clear-groups lxc-config lxc.default_config").ok().out("/tmp/home/.config/lxc/default.conf\n");
+        t.sh("HOME=/tmp/home setpriv --reuid 65534 --regid 65534 --clear-groups lxc-config lxc.default_config")
+            .ok()
+            .out("/tmp/home/.config/lxc/default.conf\n");
     });
 }
 
@@ -123,7 +125,11 @@ fn checkconfig(c: &mut Cases) {
     c.add("checkconfig.other_config", |t| {
         t.write("/tmp/kconfig", "CONFIG_NAMESPACES=y\nCONFIG_UTS_NS=y\n# CONFIG_IPC_NS is not set\nCONFIG_PID_NS=m\n");
         let o = t.sh("CONFIG=/tmp/kconfig lxc-checkconfig");
-        o.ok().out_has("Namespaces: enabled\n").out_has("Utsname namespace: enabled\n").out_has("Ipc namespace: required\n").out_has("User namespace: missing\n");
+        o.ok()
+            .out_has("Namespaces: enabled\n")
+            .out_has("Utsname namespace: enabled\n")
+            .out_has("Ipc namespace: required\n")
+            .out_has("User namespace: missing\n");
     });
 
     c.add("checkconfig.no_config", |t| {
@@ -158,7 +164,13 @@ fn syntax(c: &mut Cases) {
     shows(c, "hash_in_a_value", "lxc.uts.name = a#b", "lxc.uts.name", "a#b");
     shows(c, "equals_in_a_value", "lxc.environment = A=b=c", "lxc.environment", "A=b=c\n");
     shows(c, "comments", "# lxc.bogus = 1\n   # x\nlxc.tty.max = 5", "lxc.tty.max", "5");
-    shows(c, "foreign_lines_are_ignored", "garbage\n[section]\nfoo = bar\nLXC.x = 1\nlxcfoo = 1\nlxc.tty.max = 5", "lxc.tty.max", "5");
+    shows(
+        c,
+        "foreign_lines_are_ignored",
+        "garbage\n[section]\nfoo = bar\nLXC.x = 1\nlxcfoo = 1\nlxc.tty.max = 5",
+        "lxc.tty.max",
+        "5",
+    );
     shows(c, "hex_and_octal", "lxc.tty.max = 0x10\nlxc.pty.max = 010", "lxc.pty.max", "8");
     shows(c, "empty_resets", "lxc.tty.max = 5\nlxc.tty.max =", "lxc.tty.max", "0");
     shows(c, "list_appends", "lxc.group = a\nlxc.group = b c", "lxc.group", "a\nb\nc\n");
@@ -168,14 +180,38 @@ fn syntax(c: &mut Cases) {
     shows(c, "signal_realtime", "lxc.signal.halt = SIGRTMAX-1", "lxc.signal.halt", "63");
     shows(c, "idmap_joined", "lxc.idmap = u 0 1 2\nlxc.idmap = g 3 4 5", "lxc.idmap", "u 0 1 2\ng 3 4 5");
     shows(c, "buffer_rounds_up", "lxc.console.buffer.size = 5000", "lxc.console.buffer.size", "8192");
-    shows(c, "type_wipes_the_device", "lxc.net.0.type = veth\nlxc.net.0.link = br9\nlxc.net.0.type = veth", "lxc.net.0.link", "");
+    shows(
+        c,
+        "type_wipes_the_device",
+        "lxc.net.0.type = veth\nlxc.net.0.link = br9\nlxc.net.0.type = veth",
+        "lxc.net.0.link",
+        "",
+    );
     shows(c, "net_order", "lxc.net.3.type = veth\nlxc.net.1.type = macvlan", "lxc.net", "empty\nmacvlan\nveth\n");
-    shows(c, "ipv4_default_prefix", "lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.7.0.1/24", "lxc.net.0.ipv4.address", "10.7.0.1/24");
+    shows(
+        c,
+        "ipv4_default_prefix",
+        "lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.7.0.1/24",
+        "lxc.net.0.ipv4.address",
+        "10.7.0.1/24",
+    );
     shows(c, "prlimit_pair", "lxc.prlimit.nofile = 10 : unlimited", "lxc.prlimit.nofile", "10:unlimited");
-    shows(c, "mount_auto_merges", "lxc.mount.auto = cgroup-full:rw\nlxc.mount.auto = proc:rw", "lxc.mount.auto", "proc:rw sys:mixed cgroup-full:rw");
+    shows(
+        c,
+        "mount_auto_merges",
+        "lxc.mount.auto = cgroup-full:rw\nlxc.mount.auto = proc:rw",
+        "lxc.mount.auto",
+        "proc:rw sys:mixed cgroup-full:rw",
+    );
     shows(c, "namespaces_in_order", "lxc.namespace.clone = net user PID", "lxc.namespace.clone", "user\npid\nnet\n");
     shows(c, "log_level_word", "lxc.log.level = debug", "lxc.log.level", "DEBUG");
-    shows(c, "cgroup_list", "lxc.cgroup.devices.allow = a\nlxc.cgroup.devices.allow = c 1:3 rwm", "lxc.cgroup.devices.allow", "a\nc 1:3 rwm\n");
+    shows(
+        c,
+        "cgroup_list",
+        "lxc.cgroup.devices.allow = a\nlxc.cgroup.devices.allow = c 1:3 rwm",
+        "lxc.cgroup.devices.allow",
+        "a\nc 1:3 rwm\n",
+    );
 
     for (id, line) in [
         ("unknown_key", "lxc.bogus = 1"),
@@ -198,7 +234,10 @@ fn syntax(c: &mut Cases) {
         ("bad_net_type", "lxc.net.0.type = bogus"),
         ("bad_net_subkey", "lxc.net.0.bogus = 1"),
         ("net_without_index", "lxc.net = veth"),
-        ("utsname_too_long", "lxc.uts.name = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        (
+            "utsname_too_long",
+            "lxc.uts.name = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ),
         ("missing_environment", "lxc.environment = NOT_SET_ANYWHERE"),
         ("log_level", "lxc.log.level = 9"),
         ("cgroup_dir_absolute_up", "lxc.cgroup.dir = ../x"),
@@ -276,7 +315,9 @@ fn syntax(c: &mut Cases) {
         let prefix = t.prefix.display().to_string();
         t.sh(&format!("sed -i 's,\\$P,{prefix},' /var/lib/lxc/c1/config")).ok();
         t.sh("lxc-info -n c1 -H -c lxc.tty.max").ok().out("4\n");
-        t.sh("lxc-info -n c1 -H -c lxc.cap.drop").ok().out("mac_admin\nmac_override\nsys_time\nsys_module\nsys_rawio\n\n");
+        t.sh("lxc-info -n c1 -H -c lxc.cap.drop")
+            .ok()
+            .out("mac_admin\nmac_override\nsys_time\nsys_module\nsys_rawio\n\n");
         t.start("c1");
         assert_eq!(t.inside("c1", "ls /dev/tty1"), "/dev/tty1");
         t.sh("lxc-attach -n c1 -- sh -c 'grep Seccomp: /proc/1/status'").ok().out("Seccomp:\t2\n");

@@ -17,7 +17,9 @@ pub fn add(c: &mut Cases) {
     c.add("console.first_free_tty", |t| {
         up(t);
         let mut a = t.pty("lxc-console -n c1");
-        a.expect("\r\nConnected to tty 1\r\nType <Ctrl+a q> to exit the console, <Ctrl+a Ctrl+a> to enter Ctrl+a itself\r\n");
+        a.expect(
+            "\r\nConnected to tty 1\r\nType <Ctrl+a q> to exit the console, <Ctrl+a Ctrl+a> to enter Ctrl+a itself\r\n",
+        );
         let mut b = t.pty("lxc-console -n c1");
         b.expect("Connected to tty 2");
         a.send("one\r");
@@ -144,7 +146,10 @@ pub fn add(c: &mut Cases) {
 
     c.add("console.ttys_inside", |t| {
         t.run("c1", TTYS);
-        assert_eq!(t.inside("c1", "cd /dev && ls tty1 tty2 tty3 tty4 console 2>/dev/null | sort | tr '\\n' ' '"), "console tty1 tty2 tty3");
+        assert_eq!(
+            t.inside("c1", "cd /dev && ls tty1 tty2 tty3 tty4 console 2>/dev/null | sort | tr '\\n' ' '"),
+            "console tty1 tty2 tty3"
+        );
     });
 
     c.add("console.container_ttys", |t| {
@@ -156,6 +161,9 @@ pub fn add(c: &mut Cases) {
 
     c.add("console.tty_dir", |t| {
         t.run("c1", &format!("{TTYS}lxc.tty.dir = lxc"));
-        assert_eq!(t.inside("c1", "readlink /dev/tty1; ls /dev/lxc | tr '\\n' ' '"), "lxc/tty1\nconsole tty1 tty2 tty3");
+        assert_eq!(
+            t.inside("c1", "readlink /dev/tty1; ls /dev/lxc | tr '\\n' ' '"),
+            "lxc/tty1\nconsole tty1 tty2 tty3"
+        );
     });
 }

@@ -47,7 +47,9 @@ pub fn add(c: &mut Cases) {
 
     c.add("create.no_template", |t| {
         let o = t.sh("lxc-create -n c1");
-        o.code(1).err_has("A template must be specified").err_has("Use \"none\" if you really want a container without a rootfs");
+        o.code(1)
+            .err_has("A template must be specified")
+            .err_has("Use \"none\" if you really want a container without a rootfs");
         t.gone("/var/lib/lxc/c1");
     });
 
@@ -130,7 +132,10 @@ pub fn add(c: &mut Cases) {
         t.script("/tmp/tpl", RECORDER);
         for (i, b) in ["-B dir", "--bdev=dir", "-B none", "--bdev none"].iter().enumerate() {
             t.sh(&format!("lxc-create -n b{i} -t /tmp/tpl {b}")).ok();
-            assert!(t.read(format!("/var/lib/lxc/b{i}/config")).contains(&format!("lxc.rootfs.path = dir:/var/lib/lxc/b{i}/rootfs\n")));
+            assert!(
+                t.read(format!("/var/lib/lxc/b{i}/config"))
+                    .contains(&format!("lxc.rootfs.path = dir:/var/lib/lxc/b{i}/rootfs\n"))
+            );
         }
     })
     .covers("create -B --bdev");
@@ -260,7 +265,10 @@ pub fn add(c: &mut Cases) {
         t.write("/tmp/cfg", "lxc.net.0.type = empty\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n");
         t.sh("lxc-create -n c1 -t /tmp/tpl -f /tmp/cfg -- x").ok();
         let args = t.read("/tmp/args");
-        assert!(args.starts_with("--path=/var/lib/lxc/c1\n--name=c1\n--rootfs=/var/lib/lxc/c1/rootfs\nx\n--mapped-uid\n"), "{args}");
+        assert!(
+            args.starts_with("--path=/var/lib/lxc/c1\n--name=c1\n--rootfs=/var/lib/lxc/c1/rootfs\nx\n--mapped-uid\n"),
+            "{args}"
+        );
         assert!(args.contains("\n--mapped-gid\n"), "{args}");
     });
 
@@ -281,7 +289,10 @@ pub fn add(c: &mut Cases) {
     }
 
     c.add("create.two_at_once", |t| {
-        t.script("/tmp/tpl", "touch /tmp/s.$$; n=0; while [ ! -e /tmp/go ] && [ $n -lt 500 ]; do sleep 0.02; n=$((n+1)); done; exit 0\n");
+        t.script(
+            "/tmp/tpl",
+            "touch /tmp/s.$$; n=0; while [ ! -e /tmp/go ] && [ $n -lt 500 ]; do sleep 0.02; n=$((n+1)); done; exit 0\n",
+        );
         let mut first = t.spawn("exec lxc-create -n c1 -t /tmp/tpl");
         t.until("the first template runs", |t| t.sh("ls /tmp").out.contains("s."));
         let o = t.sh("lxc-create -n c1 -t none");

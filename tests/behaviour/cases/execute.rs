@@ -85,7 +85,8 @@ pub fn add(c: &mut Cases) {
             t.run("a", "");
             t.mk("b", "");
             let a = t.init_pid("a");
-            let theirs = std::fs::read_link(format!("/proc/{a}/ns/{ns}")).map(|p| p.display().to_string()).unwrap_or_default();
+            let theirs =
+                std::fs::read_link(format!("/proc/{a}/ns/{ns}")).map(|p| p.display().to_string()).unwrap_or_default();
             let o = t.sh(&format!("lxc-execute -n b --share-{ns}=a -- readlink /proc/self/ns/{ns}"));
             o.out_has(&theirs);
             assert_eq!(t.state("a"), "RUNNING");
@@ -95,7 +96,9 @@ pub fn add(c: &mut Cases) {
 
     c.add("execute.sigterm", |t| {
         let r = t.mk("c1", "");
-        let mut bg = t.spawn("exec lxc-execute -n c1 -- sh -c 'trap \"exit 9\" TERM; touch /ready; while :; do usleep 20000; done'");
+        let mut bg = t.spawn(
+            "exec lxc-execute -n c1 -- sh -c 'trap \"exit 9\" TERM; touch /ready; while :; do usleep 20000; done'",
+        );
         t.ready("c1");
         bg.signal(Signal::SIGTERM);
         bg.wait(10).code(9);
@@ -124,7 +127,9 @@ pub fn add(c: &mut Cases) {
     .differs("execute-without-a-command");
 
     c.add("execute.no_config", |t| {
-        t.sh("lxc-execute -n nope -- true").code(1).err_has("Executing a container with no configuration file may crash the host");
+        t.sh("lxc-execute -n nope -- true")
+            .code(1)
+            .err_has("Executing a container with no configuration file may crash the host");
     });
 
     c.add("execute.already_running", |t| {

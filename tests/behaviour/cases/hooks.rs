@@ -2,7 +2,8 @@
 
 use crate::case::Cases;
 
-const HOOKS: [&str; 9] = ["pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone"];
+const HOOKS: [&str; 9] =
+    ["pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone"];
 
 /// Lines that hang /tmp/hook (or /hook inside) on every point.
 fn all() -> String {
@@ -113,7 +114,13 @@ pub fn add(c: &mut Cases) {
 
     for h in ["pre-start", "pre-mount", "mount", "autodev", "start-host", "start"] {
         c.add(format!("hook.failure_aborts.{h}"), move |t| {
-            let r = t.mk("c1", &format!("lxc.hook.{h} = {}\nlxc.hook.post-stop = /tmp/post", if h == "start" { "/hook" } else { "/tmp/hook" }));
+            let r = t.mk(
+                "c1",
+                &format!(
+                    "lxc.hook.{h} = {}\nlxc.hook.post-stop = /tmp/post",
+                    if h == "start" { "/hook" } else { "/tmp/hook" }
+                ),
+            );
             t.script("/tmp/hook", "exit 3\n");
             t.script("/tmp/post", "echo ran > /tmp/post-stop\n");
             t.script(r.join("hook"), "exit 3\n");
@@ -188,7 +195,8 @@ pub fn add(c: &mut Cases) {
 
     c.add("hook.reboot_target", |t| {
         t.script("/tmp/hook", "echo \"$3 $LXC_TARGET\" >> /tmp/order\n");
-        let r = t.run("c1", "lxc.hook.stop = /tmp/hook\nlxc.hook.post-stop = /tmp/hook\nlxc.hook.pre-start = /tmp/hook");
+        let r =
+            t.run("c1", "lxc.hook.stop = /tmp/hook\nlxc.hook.post-stop = /tmp/hook\nlxc.hook.pre-start = /tmp/hook");
         t.sh("lxc-stop -r -n c1").ok();
         t.until("second boot", |t| t.read(r.join("boots")) == "boot\nboot\n");
         assert_eq!(t.read("/tmp/order"), "pre-start \nstop reboot\npost-stop reboot\npre-start reboot\n");

@@ -15,14 +15,24 @@ pub fn add(c: &mut Cases) {
 }
 
 fn names(c: &mut Cases) {
-    for (id, name) in [("dot_dot", ".."), ("slash", "a/b"), ("up", "../esc"), ("dot", "."), ("newline", "a\nb"), ("escape", "a\x1b[31mb"), ("tab", "a\tb"), ("absolute", "/etc")] {
+    for (id, name) in [
+        ("dot_dot", ".."),
+        ("slash", "a/b"),
+        ("up", "../esc"),
+        ("dot", "."),
+        ("newline", "a\nb"),
+        ("escape", "a\x1b[31mb"),
+        ("tab", "a\tb"),
+        ("absolute", "/etc"),
+    ] {
         c.add(format!("name.refused.{id}"), move |t| {
             t.sh("mkdir -p /tmp/st/store").ok();
             let before = t.sh("find /tmp/st /etc/lxc | sort").out;
             for tool in ["create -t none", "start", "destroy", "info", "stop", "attach", "freeze", "execute"] {
                 let tail = if tool == "execute" || tool == "attach" { "-- true" } else { "" };
                 t.write("/tmp/name", name);
-                let o = t.sh(&format!("n=$(cat /tmp/name; echo x); lxc-{tool} -P /tmp/st/store --name=\"${{n%x}}\" {tail}"));
+                let o = t
+                    .sh(&format!("n=$(cat /tmp/name; echo x); lxc-{tool} -P /tmp/st/store --name=\"${{n%x}}\" {tail}"));
                 o.check(o.code != 0, "refused").no_crash();
                 o.check(!o.err.contains('\x1b'), "no control character of the name reaches the terminal");
             }
@@ -53,7 +63,11 @@ fn names(c: &mut Cases) {
 
     c.add("name.of_200_bytes_works", |t| {
         let n = "n".repeat(200);
-        t.mk_bare(crate::ctx::STORE, &n, "lxc.net.0.type = empty\nlxc.init.cmd = /sbin/shinit\nlxc.mount.auto = proc sys\nlxc.uts.name = short");
+        t.mk_bare(
+            crate::ctx::STORE,
+            &n,
+            "lxc.net.0.type = empty\nlxc.init.cmd = /sbin/shinit\nlxc.mount.auto = proc sys\nlxc.uts.name = short",
+        );
         t.sh(&format!("lxc-start -n {n}")).ok();
         t.sh(&format!("lxc-info -n {n} -sH")).ok().out("RUNNING\n");
         t.sh("lxc-ls -1 --active").ok().out(&format!("{n}\n"));
@@ -74,7 +88,8 @@ fn names(c: &mut Cases) {
 /// to, the canary must be as it was and no mount may have landed in it.
 fn with_links(t: &mut T, links: &[(&str, &str)], lines: &str, remove: &[&str]) {
     t.sh("mkdir -p /tmp/canary/sub; echo alive > /tmp/canary/file; chmod 640 /tmp/canary/file").ok();
-    let look = "cd /tmp/canary && find . -printf '%p %m %u %g %y %s\\n' | sort; cat file; grep -c canary /proc/self/mountinfo";
+    let look =
+        "cd /tmp/canary && find . -printf '%p %m %u %g %y %s\\n' | sort; cat file; grep -c canary /proc/self/mountinfo";
     let before = t.sh(look).out;
     let r = t.mk("c1", lines);
     for d in remove {
@@ -128,7 +143,12 @@ fn links(c: &mut Cases) {
             with_links(t, &[("src", to)], "lxc.mount.entry = src mnt none bind,relative,optional 0 0", &["src"]);
         });
         c.add(format!("symlink.tty_dir_{id}"), move |t| {
-            with_links(t, &[("dev/lxc", to)], "lxc.autodev = 0\nlxc.tty.dir = lxc\nlxc.tty.max = 2\nlxc.pty.max = 8", &[]);
+            with_links(
+                t,
+                &[("dev/lxc", to)],
+                "lxc.autodev = 0\nlxc.tty.dir = lxc\nlxc.tty.max = 2\nlxc.pty.max = 8",
+                &[],
+            );
         });
         c.add(format!("symlink.init_cwd_{id}"), move |t| {
             with_links(t, &[("cwd", to)], "lxc.init.cwd = /cwd/new", &[]);
@@ -206,7 +226,11 @@ fn socket(c: &mut Cases) {
         assert_eq!(ask("c1", 5, b"", 0).map(|r| (r.0, r.1 as u32)), Some((0, 0x6e02_0000)), "GET_CLONE_FLAGS");
         assert_eq!(ask("c1", 8, b"", 0).map(|r| (r.0, r.2)), Some((0, b"c1\0".to_vec())), "GET_NAME");
         assert_eq!(ask("c1", 9, b"", 0).map(|r| (r.0, r.2)), Some((0, b"/var/lib/lxc\0".to_vec())), "GET_LXCPATH");
-        assert_eq!(ask("c1", 7, b"lxc.uts.name\0", 0).map(|r| (r.0, r.2)), Some((0, b"c1\0".to_vec())), "GET_CONFIG_ITEM");
+        assert_eq!(
+            ask("c1", 7, b"lxc.uts.name\0", 0).map(|r| (r.0, r.2)),
+            Some((0, b"c1\0".to_vec())),
+            "GET_CONFIG_ITEM"
+        );
         assert_eq!(ask("c1", 7, b"lxc.bogus\0", 0).map(|r| r.0), Some(-1), "GET_CONFIG_ITEM unknown");
     });
 
@@ -323,10 +347,12 @@ fn socket(c: &mut Cases) {
 
     c.add("protocol.a_user_is_refused", |t| {
         t.run("c1", "");
-        let o = t.sh("setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp lxc-info -P /var/lib/lxc -n c1 -s");
+        let o =
+            t.sh("setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp lxc-info -P /var/lib/lxc -n c1 -s");
         o.code(1).err_has("Insufficent privileges to control c1");
         t.sh("chmod 755 /var/lib/lxc /var/lib/lxc/c1");
-        let o = t.sh("setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp lxc-stop -P /var/lib/lxc -k -n c1");
+        let o =
+            t.sh("setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/tmp lxc-stop -P /var/lib/lxc -k -n c1");
         o.check(o.code != 0, "refused");
         assert_eq!(t.state("c1"), "RUNNING");
     });

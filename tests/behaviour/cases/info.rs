@@ -17,7 +17,10 @@ pub fn add(c: &mut Cases) {
         let o = t.sh("lxc-info -n c1");
         o.ok().err("");
         let lines: Vec<&str> = o.out.lines().collect();
-        assert_eq!(lines[..3], ["Name:           c1", "State:          RUNNING", &format!("PID:            {pid}")][..]);
+        assert_eq!(
+            lines[..3],
+            ["Name:           c1", "State:          RUNNING", &format!("PID:            {pid}")][..]
+        );
     });
 
     c.add("info.running_statistics", |t| {

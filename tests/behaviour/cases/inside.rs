@@ -45,7 +45,10 @@ fn namespaces(c: &mut Cases) {
         t.run("b", "lxc.namespace.share.net = a\nlxc.namespace.share.ipc = a");
         let (a, b) = (t.init_pid("a"), t.init_pid("b"));
         for ns in ["net", "ipc"] {
-            assert_eq!(std::fs::read_link(format!("/proc/{a}/ns/{ns}")).ok(), std::fs::read_link(format!("/proc/{b}/ns/{ns}")).ok());
+            assert_eq!(
+                std::fs::read_link(format!("/proc/{a}/ns/{ns}")).ok(),
+                std::fs::read_link(format!("/proc/{b}/ns/{ns}")).ok()
+            );
         }
         t.sh("lxc-stop -k -n b").ok();
         assert_eq!(t.state("a"), "RUNNING");
@@ -134,18 +137,44 @@ fn ids(c: &mut Cases) {
     c.add("idmap.init_ids", |t| {
         t.run("c1", "lxc.init.uid = 0\nlxc.init.gid = 1000\nlxc.init.groups = 5,6");
         let init = t.init_pid("c1");
-        t.sh(&format!("grep -E '^(Uid|Gid|Groups)' /proc/{init}/status")).out("Uid:\t0\t0\t0\t0\nGid:\t1000\t1000\t1000\t1000\nGroups:\t5 6 \n");
+        t.sh(&format!("grep -E '^(Uid|Gid|Groups)' /proc/{init}/status"))
+            .out("Uid:\t0\t0\t0\t0\nGid:\t1000\t1000\t1000\t1000\nGroups:\t5 6 \n");
     });
 }
 
 fn mounts(c: &mut Cases) {
     // what | lines | a shell line inside | what it prints
     for (id, lines, probe, want) in [
-        ("proc_mixed", "", "for m in /proc /proc/sys /proc/sys/net; do grep \" $m \" /proc/mounts | cut -d' ' -f4 | cut -d, -f1; done", "rw\nro\nrw"),
-        ("proc_rw", "lxc.mount.auto = proc:rw", "grep -c ' /proc/sys ' /proc/mounts; touch /proc/sys/kernel/domainname && echo w", "0\nw"),
-        ("proc_sysrq", "", "[ -e /proc/sysrq-trigger ] || echo Read-only; (echo x > /proc/sysrq-trigger) 2>&1 | grep -o 'Read-only'; true", "Read-only"),
-        ("sys_mixed", "", "grep ' /sys ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1; grep ' /sys/devices/virtual/net ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1", "ro\nrw"),
-        ("sys_ro", "lxc.mount.auto = sys:ro", "grep ' /sys ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1; grep -c virtual/net /proc/mounts", "ro\n0"),
+        (
+            "proc_mixed",
+            "",
+            "for m in /proc /proc/sys /proc/sys/net; do grep \" $m \" /proc/mounts | cut -d' ' -f4 | cut -d, -f1; done",
+            "rw\nro\nrw",
+        ),
+        (
+            "proc_rw",
+            "lxc.mount.auto = proc:rw",
+            "grep -c ' /proc/sys ' /proc/mounts; touch /proc/sys/kernel/domainname && echo w",
+            "0\nw",
+        ),
+        (
+            "proc_sysrq",
+            "",
+            "[ -e /proc/sysrq-trigger ] || echo Read-only; (echo x > /proc/sysrq-trigger) 2>&1 | grep -o 'Read-only'; true",
+            "Read-only",
+        ),
+        (
+            "sys_mixed",
+            "",
+            "grep ' /sys ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1; grep ' /sys/devices/virtual/net ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1",
+            "ro\nrw",
+        ),
+        (
+            "sys_ro",
+            "lxc.mount.auto = sys:ro",
+            "grep ' /sys ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1; grep -c virtual/net /proc/mounts",
+            "ro\n0",
+        ),
         ("sys_rw", "lxc.mount.auto = sys:rw", "grep ' /sys ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1", "rw"),
     ] {
         c.add(format!("mount.auto_{id}"), move |t| {
@@ -167,7 +196,12 @@ fn mounts(c: &mut Cases) {
     })
     .needs(&[Need::CgroupV1]);
 
-    for (id, word, mode) in [("mixed", "cgroup:mixed:force", ""), ("ro", "cgroup:ro:force", "ro"), ("rw", "cgroup:rw:force", "rw"), ("full", "cgroup-full:rw:force", "rw")] {
+    for (id, word, mode) in [
+        ("mixed", "cgroup:mixed:force", ""),
+        ("ro", "cgroup:ro:force", "ro"),
+        ("rw", "cgroup:rw:force", "rw"),
+        ("full", "cgroup-full:rw:force", "rw"),
+    ] {
         c.add(format!("mount.auto_cgroup_force_{id}"), move |t| {
             t.run("c1", &format!("lxc.mount.auto = {word}"));
             let m = t.inside("c1", "grep -E ' cgroup2? ' /proc/mounts");
@@ -234,7 +268,10 @@ fn mounts(c: &mut Cases) {
     c.add("mount.entry_recursive_and_propagation", |t| {
         t.sh("mkdir -p /tmp/a/b && mount -t tmpfs inner /tmp/a/b && touch /tmp/a/b/deep").ok();
         t.before = crate::snapshot::take();
-        t.run("c1", "lxc.mount.entry = /tmp/a mnt none rbind,rslave 0 0\nlxc.mount.entry = /tmp/a srv none bind,create=dir 0 0");
+        t.run(
+            "c1",
+            "lxc.mount.entry = /tmp/a mnt none rbind,rslave 0 0\nlxc.mount.entry = /tmp/a srv none bind,create=dir 0 0",
+        );
         assert_eq!(t.inside("c1", "ls /mnt/b; ls /srv/b"), "deep");
     });
 
@@ -321,9 +358,15 @@ fn devices(c: &mut Cases) {
 
     c.add("dev.listing", |t| {
         t.run("c1", "");
-        assert_eq!(t.inside("c1", "ls /dev | tr '\\n' ' '"), "console fd full null pts random stderr stdin stdout tty urandom zero");
+        assert_eq!(
+            t.inside("c1", "ls /dev | tr '\\n' ' '"),
+            "console fd full null pts random stderr stdin stdout tty urandom zero"
+        );
         t.run("c2", "lxc.pty.max = 4\nlxc.tty.max = 1");
-        assert_eq!(t.inside("c2", "ls /dev | tr '\\n' ' '"), "console fd full null ptmx pts random stderr stdin stdout tty tty1 urandom zero");
+        assert_eq!(
+            t.inside("c2", "ls /dev | tr '\\n' ' '"),
+            "console fd full null ptmx pts random stderr stdin stdout tty tty1 urandom zero"
+        );
     });
 
     c.add("dev.tmpfs", |t| {
@@ -369,15 +412,31 @@ fn devices(c: &mut Cases) {
 fn security(c: &mut Cases) {
     c.add("caps.drop", |t| {
         t.run("c1", "lxc.cap.drop = sys_time sys_module 22");
-        let bnd = t.inside("c1", "grep CapBnd /proc/1/status").split_whitespace().last().map(|h| u64::from_str_radix(h, 16).unwrap_or(0)).unwrap_or(0);
-        let host = t.sh("grep CapBnd /proc/self/status").out.split_whitespace().last().map(|h| u64::from_str_radix(h, 16).unwrap_or(0)).unwrap_or(0);
+        let bnd = t
+            .inside("c1", "grep CapBnd /proc/1/status")
+            .split_whitespace()
+            .last()
+            .map(|h| u64::from_str_radix(h, 16).unwrap_or(0))
+            .unwrap_or(0);
+        let host = t
+            .sh("grep CapBnd /proc/self/status")
+            .out
+            .split_whitespace()
+            .last()
+            .map(|h| u64::from_str_radix(h, 16).unwrap_or(0))
+            .unwrap_or(0);
         assert_eq!(bnd, host & !(1 << 25) & !(1 << 16) & !(1 << 22));
     });
 
     c.add("caps.keep", |t| {
         t.mk("c1", "lxc.cap.keep = kill sys_admin setpcap dac_override chown fowner sys_chroot setuid setgid");
         t.start("c1");
-        let bnd = t.inside("c1", "grep CapBnd /proc/1/status").split_whitespace().last().map(|h| u64::from_str_radix(h, 16).unwrap_or(0)).unwrap_or(0);
+        let bnd = t
+            .inside("c1", "grep CapBnd /proc/1/status")
+            .split_whitespace()
+            .last()
+            .map(|h| u64::from_str_radix(h, 16).unwrap_or(0))
+            .unwrap_or(0);
         assert_eq!(bnd, 1 << 5 | 1 << 21 | 1 << 8 | 1 << 1 | 1 << 0 | 1 << 3 | 1 << 18 | 1 << 7 | 1 << 6);
     });
 
@@ -464,7 +523,12 @@ fn security(c: &mut Cases) {
 
     c.add("apparmor.every_value_is_accepted_without_it", |t| {
         for v in ["generated", "unconfined", "unchanged", "lxc-container-default-cgns", "nosuch"] {
-            t.run("c1", &format!("lxc.apparmor.profile = {v}\nlxc.apparmor.allow_nesting = 1\nlxc.apparmor.allow_incomplete = 1"));
+            t.run(
+                "c1",
+                &format!(
+                    "lxc.apparmor.profile = {v}\nlxc.apparmor.allow_nesting = 1\nlxc.apparmor.allow_incomplete = 1"
+                ),
+            );
             t.sh("lxc-stop -k -n c1 && rm -r /var/lib/lxc/c1").ok();
         }
     })
@@ -505,7 +569,10 @@ fn process(c: &mut Cases) {
         t.ready("c1");
         // the variable must be set for whoever reads the file again
         t.sh("sed -i '/= FOO/d' /var/lib/lxc/c1/config").ok();
-        assert_eq!(t.inside("c1", "tr '\\0' '\\n' < /proc/1/environ | grep -v container_ttys | sort"), "A=1\nFOO=from-host\ncontainer=lxc");
+        assert_eq!(
+            t.inside("c1", "tr '\\0' '\\n' < /proc/1/environ | grep -v container_ttys | sort"),
+            "A=1\nFOO=from-host\ncontainer=lxc"
+        );
     });
 
     c.add("process.environment_runtime_and_hooks", |t| {
@@ -550,7 +617,12 @@ fn process(c: &mut Cases) {
     c.add("process.prlimit", |t| {
         t.run("c1", "lxc.prlimit.nofile = 100:200\nlxc.prlimit.core = 0\nlxc.prlimit.nproc = 1000");
         let l = t.inside("c1", "cat /proc/1/limits");
-        let row = |n: &str| l.lines().find(|r| r.starts_with(n)).map(|r| r.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap_or_default();
+        let row = |n: &str| {
+            l.lines()
+                .find(|r| r.starts_with(n))
+                .map(|r| r.split_whitespace().collect::<Vec<_>>().join(" "))
+                .unwrap_or_default()
+        };
         assert!(row("Max open files").contains("100 200"), "{l}");
         assert!(row("Max core file size").contains("0 0"), "{l}");
         assert!(row("Max processes").contains("1000 1000"), "{l}");
@@ -585,10 +657,17 @@ fn process(c: &mut Cases) {
 
     c.add("process.fds_of_init", |t| {
         let r = t.mk("c1", "lxc.init.cmd = /sbin/fds");
-        t.script(r.join("sbin/fds"), "ls -l /proc/self/fd | grep -o ' [0-9]* -> .*' | grep -v '/fds' > /fds; touch /ready; exec sleep 1000\n");
+        t.script(
+            r.join("sbin/fds"),
+            "ls -l /proc/self/fd | grep -o ' [0-9]* -> .*' | grep -v '/fds' > /fds; touch /ready; exec sleep 1000\n",
+        );
         t.start("c1");
         let fds = t.read(r.join("fds"));
-        let open: Vec<&str> = fds.lines().filter_map(|l| l.split_whitespace().next()).filter(|n| n.parse::<u32>().is_ok_and(|n| n > 2)).collect();
+        let open: Vec<&str> = fds
+            .lines()
+            .filter_map(|l| l.split_whitespace().next())
+            .filter(|n| n.parse::<u32>().is_ok_and(|n| n > 2))
+            .collect();
         // ls has its own directory fd (3) and the script's fd (10 or so)
         assert!(open.len() <= 2, "{fds}");
     });

@@ -38,7 +38,9 @@ pub fn add(c: &mut Cases) {
             t.until("ready or past it", |t| t.state("c1") == "RUNNING");
             t.until("traps set", |t| {
                 let i = t.init_pid("c1");
-                t.read(format!("/proc/{i}/status")).lines().any(|l| l.starts_with("SigCgt") && !l.ends_with("\t0000000000000000"))
+                t.read(format!("/proc/{i}/status"))
+                    .lines()
+                    .any(|l| l.starts_with("SigCgt") && !l.ends_with("\t0000000000000000"))
             });
         }
     });
@@ -119,11 +121,17 @@ pub fn add(c: &mut Cases) {
 
 /// Does the line have LXC's shape: PROG NAME STAMP LEVEL category - file:func:line - text?
 fn shaped(line: &str, name: &str) -> bool {
-    let Some(rest) = line.strip_prefix("lxc-start ").and_then(|l| l.strip_prefix(name)).and_then(|l| l.strip_prefix(' ')) else { return false };
+    let Some(rest) =
+        line.strip_prefix("lxc-start ").and_then(|l| l.strip_prefix(name)).and_then(|l| l.strip_prefix(' '))
+    else {
+        return false;
+    };
     let (stamp, rest) = rest.split_at(18.min(rest.len()));
-    let stamp_ok = stamp.len() == 18 && stamp.bytes().enumerate().all(|(i, b)| if i == 14 { b == b'.' } else { b.is_ascii_digit() });
+    let stamp_ok = stamp.len() == 18
+        && stamp.bytes().enumerate().all(|(i, b)| if i == 14 { b == b'.' } else { b.is_ascii_digit() });
     let level = rest.get(1..9).unwrap_or("");
-    let known = ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL"].contains(&level.trim_end());
+    let known =
+        ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL"].contains(&level.trim_end());
     let rest = rest.get(10..).unwrap_or("");
     stamp_ok && known && rest.splitn(3, " - ").count() == 3
 }

@@ -78,7 +78,9 @@ pub fn add(c: &mut Cases) {
     c.add("ls.fancy_format", |t| {
         three(t);
         t.sh("lxc-ls -f -F name,state").ok().out("NAME  STATE   \nalpha RUNNING \nb     STOPPED \ngamma FROZEN  \n");
-        t.sh("lxc-ls --fancy --fancy-format=NAME,AUTOSTART,groups b").ok().out("NAME AUTOSTART GROUPS \nb    0         web    \n");
+        t.sh("lxc-ls --fancy --fancy-format=NAME,AUTOSTART,groups b")
+            .ok()
+            .out("NAME AUTOSTART GROUPS \nb    0         web    \n");
         // only together with -f
         t.sh("lxc-ls -F state -1").ok().out("alpha\nb\ngamma\n");
         t.sh("lxc-ls -f -F name,foo").err_has("Invalid key: foo");

@@ -15,8 +15,10 @@ struct Way {
     driver: &'static str,
 }
 
-const WAYS: [Way; 2] =
-    [Way { id: "theirs_drives_ours", starter: "lxc-", driver: "/usr/bin/lxc-" }, Way { id: "ours_drives_theirs", starter: "/usr/bin/lxc-", driver: "lxc-" }];
+const WAYS: [Way; 2] = [
+    Way { id: "theirs_drives_ours", starter: "lxc-", driver: "/usr/bin/lxc-" },
+    Way { id: "ours_drives_theirs", starter: "/usr/bin/lxc-", driver: "lxc-" },
+];
 
 fn up(t: &mut T, way: Way) -> std::path::PathBuf {
     let r = t.mk("c1", CONFIG);
@@ -107,16 +109,23 @@ pub fn add(c: &mut Cases) {
         });
         on("wait_timeout", |t, w| {
             up(t, w);
-            t.sh(&format!("{}wait -n c1 -s STOPPED -t 1", w.driver)).code(1).err_has("Failed to receive state from monitor");
+            t.sh(&format!("{}wait -n c1 -s STOPPED -t 1", w.driver))
+                .code(1)
+                .err_has("Failed to receive state from monitor");
         });
         on("ls", |t, w| {
             up(t, w);
-            t.sh(&format!("{}ls -f -F NAME,STATE,GROUPS,UNPRIVILEGED", w.driver)).ok().out("NAME STATE   GROUPS UNPRIVILEGED \nc1   RUNNING -      false        \n");
+            t.sh(&format!("{}ls -f -F NAME,STATE,GROUPS,UNPRIVILEGED", w.driver))
+                .ok()
+                .out("NAME STATE   GROUPS UNPRIVILEGED \nc1   RUNNING -      false        \n");
             t.sh(&format!("{}ls --active -1", w.driver)).ok().out("c1\n");
         });
         on("console", |t, w| {
             let r = t.mk("c1", CONFIG);
-            t.script(r.join("on-boot"), "(while :; do if read l; then echo \"heard $l\"; fi; done <>/dev/tty1 >&0 2>&0 &)\n");
+            t.script(
+                r.join("on-boot"),
+                "(while :; do if read l; then echo \"heard $l\"; fi; done <>/dev/tty1 >&0 2>&0 &)\n",
+            );
             t.sh(&format!("{}start -n c1", w.starter)).ok();
             t.ready("c1");
             let mut p = t.pty(&format!("{}console -n c1", w.driver));
@@ -156,7 +165,10 @@ pub fn add(c: &mut Cases) {
             t.sh(&format!("{}start -n b --share-net c1", w.driver)).ok();
             t.ready("b");
             let (a, b) = (t.init_pid("c1"), t.init_pid("b"));
-            assert_eq!(std::fs::read_link(format!("/proc/{a}/ns/net")).ok(), std::fs::read_link(format!("/proc/{b}/ns/net")).ok());
+            assert_eq!(
+                std::fs::read_link(format!("/proc/{a}/ns/net")).ok(),
+                std::fs::read_link(format!("/proc/{b}/ns/net")).ok()
+            );
         });
         on("create_and_destroy", |t, w| {
             t.script("/tmp/tpl", "mkdir -p \"${3#--rootfs=}/x\"\n");
@@ -179,7 +191,17 @@ pub fn add(c: &mut Cases) {
             t.until("STOPPED seen", |_| mon.so_far().contains("[STOPPED]"));
             let text = mon.so_far();
             let mut at = 0;
-            for word in ["[STARTING]", "[RUNNING]", "[FREEZING]", "[FROZEN]", "[THAWED]", "[RUNNING]", "exited with status [0]", "[STOPPING]", "[STOPPED]"] {
+            for word in [
+                "[STARTING]",
+                "[RUNNING]",
+                "[FREEZING]",
+                "[FROZEN]",
+                "[THAWED]",
+                "[RUNNING]",
+                "exited with status [0]",
+                "[STOPPING]",
+                "[STOPPED]",
+            ] {
                 match text[at..].find(word) {
                     Some(i) => at += i,
                     None => panic!("{word} missing after byte {at} in\n{text}"),
@@ -212,14 +234,22 @@ pub fn add(c: &mut Cases) {
 /// Lines about the inside of container `name`, with what may differ from run to run taken out.
 fn portrait(t: &mut T, name: &str, topic: &str) -> String {
     let line = match topic {
-        "mounts" => "cut -d' ' -f4- /proc/self/mountinfo | sed 's/ shared:[0-9]*//; s/ master:[0-9]*//; s/size=[0-9]*k/size=N/' | sort",
-        "dev" => "find /dev /dev/pts -maxdepth 1 -exec stat -c '%n %F %a %u:%g %t:%T' {} \\; | grep -v '/dev/pts/[0-9]' | sort -u; for l in /dev/fd /dev/stdin; do readlink $l; done",
+        "mounts" => {
+            "cut -d' ' -f4- /proc/self/mountinfo | sed 's/ shared:[0-9]*//; s/ master:[0-9]*//; s/size=[0-9]*k/size=N/' | sort"
+        }
+        "dev" => {
+            "find /dev /dev/pts -maxdepth 1 -exec stat -c '%n %F %a %u:%g %t:%T' {} \\; | grep -v '/dev/pts/[0-9]' | sort -u; for l in /dev/fd /dev/stdin; do readlink $l; done"
+        }
         "cgroup" => "sed 's/^[0-9]*://' /proc/1/cgroup | sort",
         "caps" => "grep -E '^(Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups|Sig(Blk|Ign))' /proc/1/status",
         "limits" => "cat /proc/1/limits",
         "namespaces" => "ls /proc/1/ns; cat /proc/1/uid_map /proc/1/oom_score_adj; cut -d' ' -f1,4,5,6 /proc/1/stat",
-        "environment" => "tr '\\0' '\\n' < /proc/1/environ | grep -v ^container_ttys | sort; readlink /proc/1/cwd /proc/1/root /proc/1/exe",
-        "kernel" => "uname -m; hostname; cat /proc/sys/kernel/domainname; ip -o link | cut -d: -f2; cat /proc/1/attr/current 2>/dev/null",
+        "environment" => {
+            "tr '\\0' '\\n' < /proc/1/environ | grep -v ^container_ttys | sort; readlink /proc/1/cwd /proc/1/root /proc/1/exe"
+        }
+        "kernel" => {
+            "uname -m; hostname; cat /proc/sys/kernel/domainname; ip -o link | cut -d: -f2; cat /proc/1/attr/current 2>/dev/null"
+        }
         "fds" => "ls -l /proc/1/fd | grep -o ' [0-9]* -> .*' | sort",
         _ => "true",
     };
@@ -236,8 +266,16 @@ fn compare(c: &mut Cases) {
         ("common", "lxc.include = /usr/share/lxc/config/common.conf", false),
         ("debian", "lxc.include = /usr/share/lxc/config/debian.common.conf", false),
         ("mapped", idmap, true),
-        ("limits", "lxc.prlimit.nofile = 100\nlxc.proc.oom_score_adj = 7\nlxc.cap.drop = sys_time mknod\nlxc.no_new_privs = 1\nlxc.environment = A=b\nlxc.init.cwd = /mnt", false),
-        ("mounts", "lxc.mount.auto = cgroup:mixed:force proc:rw sys:ro\nlxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,size=1m,mode=1777 0 0\nlxc.mount.entry = /usr mnt none ro,rbind 0 0", false),
+        (
+            "limits",
+            "lxc.prlimit.nofile = 100\nlxc.proc.oom_score_adj = 7\nlxc.cap.drop = sys_time mknod\nlxc.no_new_privs = 1\nlxc.environment = A=b\nlxc.init.cwd = /mnt",
+            false,
+        ),
+        (
+            "mounts",
+            "lxc.mount.auto = cgroup:mixed:force proc:rw sys:ro\nlxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,size=1m,mode=1777 0 0\nlxc.mount.entry = /usr mnt none ro,rbind 0 0",
+            false,
+        ),
         ("keep", "lxc.cap.keep = kill sys_admin setuid setgid dac_override", false),
     ] {
         for topic in ["mounts", "dev", "cgroup", "caps", "limits", "namespaces", "environment", "kernel", "fds"] {

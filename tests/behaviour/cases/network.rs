@@ -6,7 +6,10 @@ pub fn add(c: &mut Cases) {
     c.add("net.no_device_means_a_namespace_with_lo_down", |t| {
         t.mk_bare(crate::ctx::STORE, "c1", "lxc.init.cmd = /sbin/shinit\nlxc.mount.auto = proc sys");
         t.start("c1");
-        assert_eq!(t.inside("c1", "ls /sys/class/net; cat /sys/class/net/lo/operstate; ip -o link | grep -c UP; true"), "lo\ndown\n0");
+        assert_eq!(
+            t.inside("c1", "ls /sys/class/net; cat /sys/class/net/lo/operstate; ip -o link | grep -c UP; true"),
+            "lo\ndown\n0"
+        );
     });
 
     c.add("net.empty_up", |t| {

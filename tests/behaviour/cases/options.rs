@@ -4,8 +4,22 @@ use crate::case::{Cases, Need};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The tools whose options are counted.
-const TOOLS: [&str; 14] =
-    ["attach", "checkconfig", "config", "console", "create", "destroy", "execute", "freeze", "info", "ls", "start", "stop", "unfreeze", "wait"];
+const TOOLS: [&str; 14] = [
+    "attach",
+    "checkconfig",
+    "config",
+    "console",
+    "create",
+    "destroy",
+    "execute",
+    "freeze",
+    "info",
+    "ls",
+    "start",
+    "stop",
+    "unfreeze",
+    "wait",
+];
 
 /// The checked-in list: `TOOL -x --long` per line, one option each.
 const LIST: &str = include_str!("../options.txt");
@@ -94,7 +108,11 @@ pub fn add(c: &mut Cases) {
             let Some(at) = sheet.find(&format!("\n### lxc-{tool} ")) else { continue };
             let part = sheet[at + 5..].split("\n### ").next().unwrap_or("");
             for word in part.split(|ch: char| !(ch.is_ascii_alphanumeric() || ch == '-')) {
-                if word.len() > 4 && word.starts_with("--") && word.as_bytes()[2].is_ascii_alphabetic() && !not_ours.contains(&word) {
+                if word.len() > 4
+                    && word.starts_with("--")
+                    && word.as_bytes()[2].is_ascii_alphabetic()
+                    && !not_ours.contains(&word)
+                {
                     let known = list.iter().any(|(t, s)| t == tool && s.iter().any(|w| w == word));
                     assert!(known || tool == "config", "options.txt lacks lxc-{tool} {word}");
                 }
@@ -105,7 +123,9 @@ pub fn add(c: &mut Cases) {
 
     c.add("options.subject_accepts_the_list", |t| {
         for (tool, spellings) in listed() {
-            if matches!(tool.as_str(), "config" | "checkconfig") || spellings.iter().any(|s| s == "--rbduser") && t.reference {
+            if matches!(tool.as_str(), "config" | "checkconfig")
+                || spellings.iter().any(|s| s == "--rbduser") && t.reference
+            {
                 continue;
             }
             let usage = t.sh(&format!("lxc-{tool} --usage"));

@@ -135,7 +135,10 @@ fn options(c: &mut Cases) {
     for opt in ["-L ", "--console-log="] {
         c.add(format!("start.console_log{}", opt.trim()), move |t| {
             t.mk("c1", "");
-            t.start_with("c1", &format!("{opt}/tmp/console -- sh -c 'echo to the console > /dev/console; touch /ready; sleep 1000'"));
+            t.start_with(
+                "c1",
+                &format!("{opt}/tmp/console -- sh -c 'echo to the console > /dev/console; touch /ready; sleep 1000'"),
+            );
             t.until("the log has it", |t| t.read("/tmp/console").contains("to the console"));
             t.sh("stat -c %a /tmp/console").out(if t.reference { "600\n" } else { "640\n" });
         })
@@ -200,7 +203,10 @@ fn options(c: &mut Cases) {
         t.sh("lxc-start -n b --share-pid=a -- sh -c 'touch /ready; sleep 1000'").ok();
         t.ready("b");
         let (a, b) = (t.init_pid("a"), t.init_pid("b"));
-        assert_eq!(std::fs::read_link(format!("/proc/{a}/ns/pid")).ok(), std::fs::read_link(format!("/proc/{b}/ns/pid")).ok());
+        assert_eq!(
+            std::fs::read_link(format!("/proc/{a}/ns/pid")).ok(),
+            std::fs::read_link(format!("/proc/{b}/ns/pid")).ok()
+        );
         t.sh("lxc-stop -k -n b").ok();
         assert_eq!(t.state("a"), "RUNNING");
     })
@@ -212,7 +218,10 @@ fn options(c: &mut Cases) {
         let a = t.init_pid("a");
         t.start_with("b", &format!("--share-net {a}"));
         let b = t.init_pid("b");
-        assert_eq!(std::fs::read_link(format!("/proc/{a}/ns/net")).ok(), std::fs::read_link(format!("/proc/{b}/ns/net")).ok());
+        assert_eq!(
+            std::fs::read_link(format!("/proc/{a}/ns/net")).ok(),
+            std::fs::read_link(format!("/proc/{b}/ns/net")).ok()
+        );
     });
 
     c.add("start.share_with_nothing", |t| {
@@ -386,7 +395,10 @@ fn failures(c: &mut Cases) {
         let o = t.sh("lxc-start -n c1 -- /no/such");
         o.code(1);
         let first = o.err.lines().next().unwrap_or("");
-        o.check(first.contains("/no/such") && first.contains("No such file or directory"), "the first line names the program and why");
+        o.check(
+            first.contains("/no/such") && first.contains("No such file or directory"),
+            "the first line names the program and why",
+        );
     })
     .differs("start-first-line");
 
@@ -491,7 +503,10 @@ fn failures(c: &mut Cases) {
             // The loser says so, whichever moment it came at.
             let loser = if a.err.is_empty() { &b } else { &a };
             let told = ["already running", "Failed to create", "Address already in use"];
-            loser.check(a.err.is_empty() != b.err.is_empty() && told.iter().any(|w| loser.err.contains(w)), "one wins, the other says so");
+            loser.check(
+                a.err.is_empty() != b.err.is_empty() && told.iter().any(|w| loser.err.contains(w)),
+                "one wins, the other says so",
+            );
             t.sh("lxc-stop -k -n c1").ok();
             t.sh("lxc-destroy -n c1").ok();
         }

@@ -94,7 +94,7 @@ fn stop(c: &mut Cases) {
         ] {
             t.sh(&format!("lxc-stop {opts} -n c1")).code(1).out("").err_has(text);
         }
-        t.sh("lxc-stop -t abc -n c1").code(1).err("lxc-stop: could not parse command line\n");
+        t.sh("lxc-stop -t abc -n c1").code(1).err_has("lxc-stop: could not parse command line\n");
     });
 
     c.add("stop.halt_signal", |t| {
@@ -248,7 +248,7 @@ fn wait(c: &mut Cases) {
         t.sh("lxc-wait -n c1 -s running").code(1).err_has("invalid state 'running'");
         t.sh("lxc-wait -n c1 -s 'STOPPED |RUNNING'").code(1).err_has("invalid state 'STOPPED '");
         t.sh("lxc-wait -n c1 -s BOGUS").code(1).err_has("invalid state 'BOGUS'");
-        t.sh("lxc-wait -n c1").code(1).err("lxc-wait: could not parse command line\n");
+        t.sh("lxc-wait -n c1").code(1).err_has("lxc-wait: could not parse command line\n");
         t.sh("lxc-wait -q -n c1 -s running").code(1).silent();
     })
     .covers("wait -q --quiet");
@@ -268,7 +268,9 @@ fn wait(c: &mut Cases) {
         t.kill(m, nix::sys::signal::Signal::SIGKILL);
         bg.wait(10).ok();
         if t.reference {
-            t.until("empty", |t| t.sh("find /sys/fs/cgroup -depth -name 'lxc.payload.c1*' -exec rmdir {} \\;").ok().err.is_empty());
+            t.until("empty", |t| {
+                t.sh("find /sys/fs/cgroup -depth -name 'lxc.payload.c1*' -exec rmdir {} \\;").ok().err.is_empty()
+            });
         } else {
             t.start("c1");
         }
