@@ -33,9 +33,41 @@ pub struct Facts {
     pub rootfs_mount: PathBuf,
     /// The caller is root (euid 0).
     pub privileged: bool,
+    /// The ids that act as root inside (user_namespaces(7)): 0 where it is mapped, else `lxc.init.uid` and `.gid`.
+    pub root_ids: (u32, u32),
+    /// The compiled or configured `lxc.net.N` list needs nothing but `lo`.
+    pub net_is_empty: bool,
+    /// Hook stages that have at least one command: a bit for each `hook::conf::When as usize`.
+    pub hooks: u16,
+    /// `lxc.pty.max`.
+    pub pty_max: u32,
+    /// `lxc.tty.max`.
+    pub tty_max: u32,
+    /// `lxc.autodev`.
+    pub autodev: bool,
+    /// `lxc.apparmor.allow_nesting`: proc and sysfs are also mounted below dev/.lxc.
+    pub allow_nesting: bool,
 }
 
 impl Facts {
+    /// Whether the container keeps this capability (its number, capabilities(7)).
+    pub fn keeps_cap(&self, cap: u8) -> bool {
+        self.caps & (1_u64 << (cap & 63)) != 0
+    }
+
+    /// The container gets a user namespace of its own.
+    pub fn userns(&self) -> bool {
+        self.new_ns.has(super::ids::Ns::User)
+    }
+
+    /// Host ids of the container's root: what files made for it on the host must belong to.
+    pub fn host_root(&self) -> (u32, u32) {
+        (
+            self.host_id(IdKind::Uid, self.root_ids.0).unwrap_or(self.root_ids.0),
+            self.host_id(IdKind::Gid, self.root_ids.1).unwrap_or(self.root_ids.1),
+        )
+    }
+
     /// The host's id of `nsid`; `nsid` itself without an id map; `None` when it is not mapped.
     pub fn host_id(&self, kind: IdKind, nsid: u32) -> Option<u32> {
         if self.idmap.is_empty() {

@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod conf;
+pub mod keys;
 
 pub use conf::Conf;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The version of the interface: major and minor are LXC's interface level. */
+
+#ifndef __LXC_VERSION_H
+#define __LXC_VERSION_H
+
+#define LXC_DEVEL 0
+#define LXC_VERSION_MAJOR 7
+#define LXC_VERSION_MINOR 0
+#define LXC_VERSION_MICRO 0
+#define LXC_VERSION_ABI "1.9.0"
+#define LXC_VERSION "7.0.0"
+
+#endif
