@@ -9,6 +9,8 @@ mod interp_mount;
 mod interp_path;
 pub mod ring;
 pub mod running;
+pub mod served;
 pub mod server;
+pub mod supervisor;
 pub mod sync;
 pub mod undo;

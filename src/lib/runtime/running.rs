@@ -7,14 +7,7 @@ use crate::base::facts::Facts;
 use crate::config::Config;
 use std::os::fd::OwnedFd;
 
-pub use pending::Groups;
-
-/// Until `crate::cgroup` lands.
-mod pending {
-    /// The container's and the monitor's groups: fds and paths of every hierarchy.
-    #[derive(Debug, Default)]
-    pub struct Groups;
-}
+pub use crate::cgroup::Groups;
 
 /// A terminal pair of `lxc.tty.max`, or the console.
 #[derive(Debug)]
