@@ -117,9 +117,9 @@ impl Live<'_> {
             self.freezer_settled(on);
             return Ok(Progress::Done);
         }
-        self.epoll.add(&freezing.events, EpollEvent::new(EpollFlags::EPOLLPRI, FREEZER)).map_err(|e| {
-            Error::os(e as i32, "cgroup.events")
-        })?;
+        self.epoll
+            .add(&freezing.events, EpollEvent::new(EpollFlags::EPOLLPRI, FREEZER))
+            .map_err(|e| Error::os(e as i32, "cgroup.events"))?;
         self.shared.freezing = Some(freezing);
         Ok(Progress::Later)
     }

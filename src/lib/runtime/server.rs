@@ -183,7 +183,8 @@ impl Server {
             let token = self.next;
             self.next += 1;
             let stage = Stage::Head { bytes: [0; wire::HEAD], have: 0 };
-            if scm::pass_cred(fd.as_fd()).is_err() || epoll.add(&fd, EpollEvent::new(stage.interest(), token)).is_err() {
+            if scm::pass_cred(fd.as_fd()).is_err() || epoll.add(&fd, EpollEvent::new(stage.interest(), token)).is_err()
+            {
                 continue;
             }
             self.conns.push(Conn { token, fd, stage, deadline: Some(Instant::now() + self.patience) });
