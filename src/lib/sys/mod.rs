@@ -12,7 +12,6 @@ pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
 pub mod heap;
-pub mod inner;
 pub mod mount;
 pub mod netlink;
 pub mod ns;
@@ -29,6 +28,7 @@ pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod tty;
+pub mod walk;
 pub mod xattr;
 
 use std::io;
