@@ -23,6 +23,7 @@ pub mod ring;
 pub mod running;
 pub mod script;
 pub mod seams;
+pub mod served;
 pub mod server;
 pub mod start;
 pub mod steps;
