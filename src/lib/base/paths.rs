@@ -6,32 +6,65 @@ use std::path::{Path, PathBuf};
 /// The directories compiled in. Each can be set when the library is built, by an environment variable of the same name
 /// with `LXC_` before it.
 pub mod dirs {
+    /// Two texts joined, as bytes.
+    const fn joined<const N: usize>(a: &str, b: &str) -> [u8; N] {
+        let (a, b) = (a.as_bytes(), b.as_bytes());
+        let mut out = [0; N];
+        let mut i = 0;
+        while i < N {
+            out[i] = if i < a.len() { a[i] } else { b[i - a.len()] };
+            i += 1;
+        }
+        out
+    }
+
+    const fn text(bytes: &'static [u8]) -> &'static str {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(_) => "",
+        }
+    }
+
+    /// Each line: documentation, name, the environment variable that sets it, and its default below another directory.
     macro_rules! dir {
-        ($(#[doc = $doc:literal] $name:ident $env:literal $default:expr;)*) => {
-            $(#[doc = $doc] pub const $name: &str = match option_env!($env) { Some(dir) => dir, None => $default };)*
+        ($(#[doc = $doc:literal] $name:ident $env:literal $base:ident $below:literal;)*) => {
+            $(#[doc = $doc] pub const $name: &str = match option_env!($env) {
+                Some(dir) => dir,
+                None => {
+                    const JOINED: [u8; $base.len() + $below.len()] = joined($base, $below);
+                    text(&JOINED)
+                }
+            };)*
         };
     }
+
+    /// The directory below which everything of ours lies.
+    pub const PREFIX: &str = match option_env!("LXC_PREFIX") {
+        Some(dir) => dir,
+        None => "/usr/local",
+    };
+    /// The machine's root.
+    const ROOT: &str = "";
+
     dir! {
-        #[doc = "The tools."] BINDIR "LXC_BINDIR" "/usr/local/bin";
-        #[doc = "The library."] LIBDIR "LXC_LIBDIR" "/usr/local/lib";
-        #[doc = "Programs that only LXC runs; they lie in `lxc/` below it."]
-        LIBEXECDIR "LXC_LIBEXECDIR" "/usr/local/libexec";
-        #[doc = "Architecture-independent data; `lxc/` below it."] DATADIR "LXC_DATADIR" "/usr/local/share";
-        #[doc = "The templates of lxc-create."] TEMPLATEDIR "LXC_TEMPLATEDIR" "/usr/local/share/lxc/templates";
-        #[doc = "The config snippets that templates include."]
-        CONFIGDIR "LXC_CONFIGDIR" "/usr/local/share/lxc/config";
-        #[doc = "Hooks that ship with LXC."] HOOKDIR "LXC_HOOKDIR" "/usr/local/share/lxc/hooks";
-        #[doc = "The machine's settings."] SYSCONFDIR "LXC_SYSCONFDIR" "/etc";
-        #[doc = "State that outlives a boot."] LOCALSTATEDIR "LXC_LOCALSTATEDIR" "/var";
-        #[doc = "State that does not."] RUNDIR "LXC_RUNDIR" "/run";
+        #[doc = "The tools."] BINDIR "LXC_BINDIR" PREFIX "/bin";
+        #[doc = "The library."] LIBDIR "LXC_LIBDIR" PREFIX "/lib";
+        #[doc = "Programs that only LXC runs; they lie in `lxc/` below it."] LIBEXECDIR "LXC_LIBEXECDIR" PREFIX "/libexec";
+        #[doc = "Architecture-independent data; `lxc/` below it."] DATADIR "LXC_DATADIR" PREFIX "/share";
+        #[doc = "The templates of lxc-create."] TEMPLATEDIR "LXC_TEMPLATEDIR" DATADIR "/lxc/templates";
+        #[doc = "The config snippets that templates include."] CONFIGDIR "LXC_CONFIGDIR" DATADIR "/lxc/config";
+        #[doc = "Hooks that ship with LXC."] HOOKDIR "LXC_HOOKDIR" DATADIR "/lxc/hooks";
+        #[doc = "The machine's settings."] SYSCONFDIR "LXC_SYSCONFDIR" ROOT "/etc";
+        #[doc = "State that outlives a boot."] LOCALSTATEDIR "LXC_LOCALSTATEDIR" ROOT "/var";
+        #[doc = "State that does not."] RUNDIR "LXC_RUNDIR" ROOT "/run";
         #[doc = "Where a rootfs is mounted when lxc.rootfs.mount is unset."]
-        ROOTFSMOUNT "LXC_ROOTFSMOUNT" "/usr/local/lib/lxc/rootfs";
-        #[doc = "Logs of containers that root starts."] LOGDIR "LXC_LOGDIR" "/var/log/lxc";
-        #[doc = "The store of root's containers."] LXCPATH "LXC_LXCPATH" "/var/lib/lxc";
-        #[doc = "The machine-wide lxc.conf."] GLOBAL_CONF "LXC_GLOBAL_CONF" "/etc/lxc/lxc.conf";
-        #[doc = "The config of new containers."] DEFAULT_CONF "LXC_DEFAULT_CONF" "/etc/lxc/default.conf";
-        #[doc = "Who may have which networks."] USERNET_CONF "LXC_USERNET_CONF" "/etc/lxc/lxc-usernet";
-        #[doc = "The networks in use."] USERNIC_DB "LXC_USERNIC_DB" "/run/lxc/nics";
+        ROOTFSMOUNT "LXC_ROOTFSMOUNT" LIBDIR "/lxc/rootfs";
+        #[doc = "Logs of containers that root starts."] LOGDIR "LXC_LOGDIR" LOCALSTATEDIR "/log/lxc";
+        #[doc = "The store of root's containers."] LXCPATH "LXC_LXCPATH" LOCALSTATEDIR "/lib/lxc";
+        #[doc = "The machine-wide lxc.conf."] GLOBAL_CONF "LXC_GLOBAL_CONF" SYSCONFDIR "/lxc/lxc.conf";
+        #[doc = "The config of new containers."] DEFAULT_CONF "LXC_DEFAULT_CONF" SYSCONFDIR "/lxc/default.conf";
+        #[doc = "Who may have which networks."] USERNET_CONF "LXC_USERNET_CONF" SYSCONFDIR "/lxc/lxc-usernet";
+        #[doc = "The networks in use."] USERNIC_DB "LXC_USERNIC_DB" RUNDIR "/lxc/nics";
     }
 }
 

@@ -109,10 +109,10 @@ fn console_bytes(text: &str) -> Result<u64, &'static str> {
 /// A clock offset: the whole seconds and the nanoseconds, of which one is 0.
 ///
 /// # Errors
-/// What is wrong with the text: a unit (`h m s ms us ns`) is mandatory.
+/// What is wrong with the text: a unit (`h m s ms us ns`) is mandatory, a sign is not taken.
 pub fn parse_offset(text: &str) -> Result<(i64, i64), &'static str> {
-    let end = text.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |i| i + 1);
-    let (number, unit) = text.split_at(end);
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = &text[number.len()..];
     let (factor, seconds) = match unit {
         "h" => (3600, true),
         "m" => (60, true),
@@ -124,13 +124,12 @@ pub fn parse_offset(text: &str) -> Result<(i64, i64), &'static str> {
         _ => return Err("the unit is none of h, m, s, ms, us, ns"),
     };
     let number = number.trim_matches(|c: char| c.is_ascii_whitespace());
-    let (sign, digits) = match number.as_bytes().first() {
-        Some(b'-') => (-1, &number[1..]),
-        Some(b'+') => (1, &number[1..]),
-        _ => (1, number),
-    };
-    let n = c_number(digits).and_then(|n| i64::try_from(n).ok()).ok_or("not a number")?;
-    let n = n.checked_mul(factor).and_then(|n| n.checked_mul(sign)).ok_or("the offset is too large")?;
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("not a decimal number without sign, followed by a unit");
+    }
+    let n: i64 = digits.parse().map_err(|_| "the offset is too large")?;
+    let n = n.checked_mul(factor).ok_or("the offset is too large")?;
     Ok(if seconds { (n, 0) } else { (0, n) })
 }
 
@@ -234,7 +233,9 @@ mod tests {
     fn offsets_need_a_unit() {
         assert_eq!(parse_offset("5h"), Ok((18000, 0)));
         assert_eq!(parse_offset("7 ms"), Ok((0, 7_000_000)));
-        assert_eq!(parse_offset("-5m"), Ok((-300, 0)));
+        assert_eq!(parse_offset("+010us"), Ok((0, 10_000)));
+        assert!(parse_offset("-5m").is_err());
+        assert!(parse_offset("0x5m").is_err());
         assert!(parse_offset("5").is_err());
         assert!(parse_offset("9223372036854775807h").is_err());
         assert!(parse_offset("").is_err());

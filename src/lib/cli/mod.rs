@@ -1,12 +1,32 @@
 //! The tools: `common` (what all share), one file per tool. Owns the command line, its texts and its exit codes.
 #![forbid(unsafe_code)]
 
+pub mod checkconfig;
+pub mod common;
+pub mod config;
 pub mod getopt;
+pub mod json;
+pub mod table;
+pub mod update_config;
 
+use common::Tool;
 use std::ffi::OsString;
 
+/// The tools that have the common options.
+pub const TOOLS: &[&Tool] = &[];
+
 /// Runs the tool of that name and returns its exit code.
-pub fn main(_tool: &str, _args: Vec<OsString>) -> i32 {
-    println!("{}", env!("CARGO_PKG_VERSION"));
-    0
+pub fn main(name: &str, args: &[OsString]) -> i32 {
+    match name {
+        "lxc-config" => config::main(args),
+        "lxc-checkconfig" => checkconfig::main(args),
+        "lxc-update-config" => update_config::main(args),
+        _ => match TOOLS.iter().find(|t| t.name == name) {
+            Some(tool) => common::run(tool, args),
+            None => {
+                common::err_line(&format!("{name}: liblxc.so.1 knows no tool of this name"));
+                1
+            }
+        },
+    }
 }

@@ -1,19 +1,12 @@
 //! Where a container's command socket is: the abstract name, hashed when it would not fit. Opens nothing.
 #![forbid(unsafe_code)]
 
+use crate::base::paths::{FNV1A64_INIT, fnv1a64};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The longest name that is used as it is, bytes without the leading NUL; seen with LXC 5.0.2.
 pub const PLAIN_MAX: usize = 105;
-
-/// The FNV-1a hash of 64 bits over several pieces.
-pub fn fnv1a(pieces: &[&[u8]]) -> u64 {
-    pieces
-        .iter()
-        .flat_map(|p| p.iter())
-        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
-}
 
 /// The abstract name (without the leading NUL) of the command socket of `name` in the store `lxcpath`, which is used as
 /// spelled: `LXCPATH/NAME/command`, or `lxc/HASH/command` when that has more than [`PLAIN_MAX`] bytes.
@@ -21,7 +14,8 @@ pub fn address(lxcpath: &Path, name: &str) -> Vec<u8> {
     let path = lxcpath.as_os_str().as_bytes();
     let len = path.len() + name.len() + 2 + "command".len();
     if len > PLAIN_MAX {
-        return format!("lxc/{:016x}/command", fnv1a(&[path, b"/", name.as_bytes()])).into_bytes();
+        let hash = [path, b"/", name.as_bytes()].into_iter().fold(FNV1A64_INIT, |h, piece| fnv1a64(piece, h));
+        return format!("lxc/{hash:016x}/command").into_bytes();
     }
     [path, b"/", name.as_bytes(), b"/command"].concat()
 }

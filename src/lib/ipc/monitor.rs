@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::wire::{Event, MSG, Msg};
-use crate::sys::scm::Cred;
+use crate::base::paths;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,17 +15,6 @@ use std::path::{Path, PathBuf};
 /// nobody.
 const FULL_MS: u16 = 200;
 
-/// Where the monitors of root's containers write, and others below their own directory.
-fn rundir() -> PathBuf {
-    if Cred::own().uid == 0 {
-        return "/run".into();
-    }
-    std::env::var_os("XDG_RUNTIME_DIR").map_or_else(
-        || std::env::var_os("HOME").map_or_else(|| "/run".into(), |h| Path::new(&h).join(".cache")),
-        PathBuf::from,
-    )
-}
-
 /// The fifo of the store `lxcpath`: `RUNDIR/lxc/LXCPATH/monitor-fifo`.
 pub fn fifo_path(rundir: &Path, lxcpath: &Path) -> PathBuf {
     let below = lxcpath.strip_prefix("/").unwrap_or(lxcpath);
@@ -34,7 +23,7 @@ pub fn fifo_path(rundir: &Path, lxcpath: &Path) -> PathBuf {
 
 /// Tells lxc-monitord, if one listens, that `event` happened to `name`. Never fails, never waits for long.
 pub fn publish(lxcpath: &Path, name: &str, event: Event) {
-    publish_to(&fifo_path(&rundir(), lxcpath), name, event);
+    publish_to(&fifo_path(&paths::rundir(), lxcpath), name, event);
 }
 
 /// As [`publish`], into this fifo; whether the message was written.

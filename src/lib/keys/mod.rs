@@ -42,6 +42,8 @@ pub enum Kind {
     List,
     /// Blank-separated words; every line adds some.
     Words,
+    /// A network interface's name; what is over 15 bytes is cut off.
+    IfName,
     /// What the feature's own function takes.
     Own,
 }
@@ -62,6 +64,7 @@ impl Kind {
             Kind::ConsoleSize => "bytes with KB, MB or GB, or auto",
             Kind::List => "text, one item a line",
             Kind::Words => "words",
+            Kind::IfName => "interface name",
             Kind::Own => "see the description",
         }
     }

@@ -25,6 +25,8 @@ pub enum Slot<'a> {
     I32(&'a mut i32),
     /// An unsigned number.
     U32(&'a mut u32),
+    /// An id: an unsigned number that is shown signed.
+    Id(&'a mut u32),
     /// A large number.
     U64(&'a mut u64),
     /// A list.
@@ -41,6 +43,8 @@ pub enum View<'a> {
     I32(&'a i32),
     /// An unsigned number.
     U32(&'a u32),
+    /// An id: an unsigned number that is shown signed.
+    Id(&'a u32),
     /// A large number.
     U64(&'a u64),
     /// A list.
@@ -111,6 +115,7 @@ pub fn set(row: &Row, slot: Slot<'_>, text: &str) -> Result<(), Bad> {
                 *field = bytes;
             }
         }
+        Kind::IfName => put(slot, value::cut(text, 15)),
         Kind::Own => return Err(Bad::new("this key has no common type")),
     }
     Ok(())
@@ -123,8 +128,9 @@ pub fn get(slot: Slot<'_>) -> String {
         Slot::View(View::Text(t)) => out.push_str(t.as_deref().unwrap_or_default()),
         Slot::View(View::Bool(b)) => out.push(if *b { '1' } else { '0' }),
         Slot::View(View::I32(n)) => drop(write!(out, "{n}")),
-        // LXC stores these in an int, and its clients read them so: 4294967295 is -1.
-        Slot::View(View::U32(n)) => drop(write!(out, "{}", *n as i32)),
+        Slot::View(View::U32(n)) => drop(write!(out, "{n}")),
+        // LXC prints ids as signed numbers, and its clients read them so: 4294967295 is -1.
+        Slot::View(View::Id(n)) => drop(write!(out, "{}", *n as i32)),
         Slot::View(View::U64(n)) => drop(write!(out, "{n}")),
         Slot::View(View::List(list)) => out = lines(list),
         _ => {}
@@ -155,7 +161,7 @@ fn number(slot: Slot<'_>, n: i64) {
     match slot {
         Slot::Bool(field) => *field = n != 0,
         Slot::I32(field) => *field = n as i32,
-        Slot::U32(field) => *field = n as u32,
+        Slot::U32(field) | Slot::Id(field) => *field = n as u32,
         Slot::U64(field) => *field = n as u64,
         _ => {}
     }

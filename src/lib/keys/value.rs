@@ -107,10 +107,11 @@ pub fn relative_path(text: &str) -> Result<String, Bad> {
     if text.starts_with('/') {
         return Err(Bad::new("the path must be relative"));
     }
-    if text.split('/').any(|part| part == "..") {
+    if text.contains("..") {
         return Err(Bad::new("the path must not contain .."));
     }
-    path(text)
+    let path = path(text)?;
+    Ok(path.strip_prefix("./").map_or(path.clone(), str::to_string))
 }
 
 /// The name of one file.
@@ -124,10 +125,50 @@ pub fn file_name(text: &str) -> Result<String, Bad> {
     Ok(text.to_string())
 }
 
+/// The first `max` bytes of a text, less the piece of a character at the end.
+pub fn cut(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// The words of a text between blanks and tabs, each with the byte where it starts.
 pub fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let base = text.as_ptr() as usize;
     text.split([' ', '\t']).filter(|w| !w.is_empty()).map(move |w| (w.as_ptr() as usize - base, w))
+}
+
+/// Numbers that nobody can guess from the last ones; not for keys or passwords.
+pub struct Random(u64);
+
+impl Random {
+    /// A fresh one, different after a fork.
+    pub fn new() -> Self {
+        use std::hash::{BuildHasher, Hasher};
+        let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+        hasher.write_u32(std::process::id());
+        if let Ok(now) = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+            hasher.write_u128(now.as_nanos());
+        }
+        Self(hasher.finish())
+    }
+
+    /// A number below `limit`, which must not be 0 (splitmix64).
+    pub fn below(&mut self, limit: u32) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % u64::from(limit.max(1))) as u32
+    }
+}
+
+impl Default for Random {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +199,7 @@ mod tests {
         assert!(path(&"a".repeat(4096)).is_err());
         assert!(relative_path("/a").is_err());
         assert!(relative_path("a/../b").is_err());
-        assert_eq!(relative_path("a..b//c/").unwrap(), "a..b/c");
+        assert_eq!(relative_path("./ab//c/").unwrap(), "ab/c");
         assert!(file_name("a/b").is_err());
         assert!(file_name("..").is_err());
     }

@@ -18,6 +18,8 @@ pub enum Caps {
 pub struct Conf {
     /// Capabilities.
     pub caps: Caps,
+    /// The words of `lxc.cap.drop` or `lxc.cap.keep` as they were written (a get shows them).
+    pub caps_words: Vec<String>,
     /// `lxc.no_new_privs`.
     pub no_new_privs: bool,
     /// `lxc.apparmor.profile`.

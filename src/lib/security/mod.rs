@@ -7,6 +7,7 @@ pub mod caps;
 pub mod conf;
 pub mod lsm;
 pub mod seccomp;
+pub mod keys;
 
 pub use conf::Conf;
 

@@ -11,16 +11,25 @@ pub mod flock;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
+pub mod heap;
 pub mod mount;
+pub mod netlink;
 pub mod ns;
 pub mod path;
 pub mod poll;
+pub mod proc;
 pub mod process;
+pub mod pty;
 pub mod random;
 mod rc;
 pub mod scm;
+pub mod seccomp;
 pub mod signal;
+pub mod socket;
 pub mod time;
+pub mod tty;
+pub mod walk;
+pub mod xattr;
 
 use std::io;
 
