@@ -12,7 +12,6 @@ pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
 pub mod heap;
-pub mod inner;
 pub mod mount;
 pub mod netlink;
 pub mod ns;
