@@ -4,9 +4,9 @@
 
 pub mod backend;
 pub mod conf;
+pub mod keys;
 pub mod overlay;
 pub mod rootfs;
-pub mod keys;
 
 pub use conf::Conf;
 pub use rootfs::{Prepared, prepare};
