@@ -175,7 +175,7 @@ impl T {
         fixture::copy_tree(&self.root.join("fixture"), &rootfs).unwrap_or_else(|e| panic!("{}: {e}", rootfs.display()));
         let aa = if Path::new("/sys/module/apparmor").exists() { "lxc.apparmor.profile = unconfined\n" } else { "" };
         let text = format!("lxc.rootfs.path = dir:{}\n{aa}{lines}\n", rootfs.display());
-        self.write(&dir.join("config"), &text);
+        self.write(dir.join("config"), &text);
         rootfs
     }
 

@@ -262,9 +262,7 @@ fn furnish() -> Result<(), String> {
     }
     furnish_etc().map_err(io)?;
     let _ = sethostname("sandbox");
-    for cmd in [&["link", "set", "lo", "up"][..]] {
-        let _ = Command::new("ip").args(cmd).status();
-    }
+    let _ = Command::new("ip").args(["link", "set", "lo", "up"]).status();
     deny_missing_tools(&dir.join("bin")).map_err(io)
 }
 

@@ -8,6 +8,8 @@ mod load;
 mod log;
 mod problem;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use log::LogConf;
 pub use problem::{Problem, Severity};

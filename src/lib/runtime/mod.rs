@@ -2,13 +2,30 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod attach;
+mod attach_child;
+pub mod attach_env;
+mod attach_seccomp;
+pub mod attach_wait;
+pub mod child;
 pub mod conlog;
 pub mod console;
+pub mod diagnose;
+pub mod host_hooks;
 pub mod interp;
 mod interp_mount;
 mod interp_path;
+pub mod parent;
+pub mod pid1;
+pub mod plan;
+pub mod refuse;
 pub mod ring;
 pub mod running;
+pub mod script;
+pub mod seams;
 pub mod server;
+pub mod start;
+pub mod steps;
+pub mod supervisor;
 pub mod sync;
 pub mod undo;

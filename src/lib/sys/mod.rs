@@ -11,7 +11,7 @@ pub mod flock;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
-pub mod inner;
+pub mod heap;
 pub mod mount;
 pub mod netlink;
 pub mod ns;
@@ -29,6 +29,7 @@ pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod tty;
+pub mod walk;
 pub mod xattr;
 
 use std::io;
