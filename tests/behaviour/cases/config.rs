@@ -296,8 +296,7 @@ fn syntax(c: &mut Cases) {
         // root reads everything: a directory in its place is unreadable for all
         t.mk("c1", "");
         t.sh("mv /var/lib/lxc/c1/config /var/lib/lxc/c1/config.was; mkdir /var/lib/lxc/c1/config");
-        let o = t.sh("lxc-info -n c1 -s");
-        o.code(1).no_crash();
+        t.sh("lxc-info -n c1 -s").no_crash();
         t.sh("lxc-start -n c1").code(1).no_crash();
         t.sh("lxc-ls -1").no_crash();
     });

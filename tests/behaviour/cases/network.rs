@@ -57,7 +57,7 @@ pub fn add(c: &mut Cases) {
         t.run("c1", "lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.flags = up");
         let o = t.sh("ls /sys/class/net/br0/brif");
         o.ok().check(o.line().starts_with("veth") && o.line().len() == 10, "vethXXXXXX");
-        assert_eq!(t.inside("c1", "ls /sys/class/net | tr '\\n' ' '"), "eth0 lo ");
+        assert_eq!(t.inside("c1", "ls /sys/class/net | tr '\\n' ' '"), "eth0 lo");
         t.sh("lxc-info -n c1").ok().out_has(&format!("Link:           {}\n", o.line()));
     })
     .needs(&[Need::Bridge]);
@@ -74,7 +74,7 @@ pub fn add(c: &mut Cases) {
             "c1",
             "lxc.net.2.type = veth\nlxc.net.2.link = br0\nlxc.net.5.type = veth\nlxc.net.5.link = br0\nlxc.net.5.name = eth0\nlxc.net.7.type = veth\nlxc.net.7.link = br0",
         );
-        assert_eq!(t.inside("c1", "ls /sys/class/net | tr '\\n' ' '"), "eth0 eth1 eth2 lo ");
+        assert_eq!(t.inside("c1", "ls /sys/class/net | tr '\\n' ' '"), "eth0 eth1 eth2 lo");
     })
     .needs(&[Need::Bridge]);
 
@@ -186,7 +186,8 @@ pub fn add(c: &mut Cases) {
 
     c.add("net.veth_queues", |t| {
         t.run("c1", "lxc.net.0.type = veth\nlxc.net.0.veth.pair = vq\nlxc.net.0.veth.n_rxqueues = 2\nlxc.net.0.veth.n_txqueues = 3");
-        t.sh("ls /sys/class/net/vq/queues | tr '\\n' ' '").ok().out("rx-0 rx-1 tx-0 tx-1 tx-2 ");
+        t.sh("ls /sys/class/net/vq/queues | tr '\\n' ' '").ok().out("rx-0 rx-1 rx-2 tx-0 tx-1 ");
+        assert_eq!(t.inside("c1", "ls /sys/class/net/eth0/queues | tr '\\n' ' '"), "rx-0 rx-1 tx-0 tx-1 tx-2");
     });
 
     c.add("net.veth_route", |t| {
