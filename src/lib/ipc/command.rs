@@ -4,7 +4,7 @@
 
 pub use super::address::address;
 use super::state::{MAX_STATE, State};
-use super::wire::{self, CgroupCtx, CgroupFd, Cmd, ConsoleLog, DeviceItem, Head, Msg};
+use super::wire::{self, CgroupCtx, CgroupFd, Cmd, ConsoleLog, DeviceItem, Head, Msg, Wanted};
 use crate::base::Error;
 use crate::sys::scm::{self, Cred, Fds};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
@@ -496,17 +496,26 @@ impl Client {
     /// # Errors
     /// See [`Fail`]; [`Fail::NotRunning`] when STOPPED is not among the wanted.
     pub fn add_state_client(&self, wanted: &[State]) -> Answer<Waiting> {
-        let stopped = |f| match f {
-            Fail::NotRunning | Fail::Unsupported if wanted.contains(&State::Stopped) => {
-                Ok(Waiting::Reached(State::Stopped))
-            }
-            Fail::Unsupported => Err(Fail::NotRunning),
-            f => Err(f),
-        };
-        let reply = match self.ask(Cmd::AddStateClient, &wire::encode_states(wanted), 0) {
+        self.wait_for(Wanted::any(wanted))
+    }
+
+    /// ADD_STATE_CLIENT for the next time that the container runs: to be asked before a reboot is.
+    ///
+    /// # Errors
+    /// As [`Client::add_state_client`].
+    pub fn next_running(&self) -> Answer<Waiting> {
+        self.wait_for(Wanted::next(State::Running))
+    }
+
+    fn wait_for(&self, wanted: Wanted) -> Answer<Waiting> {
+        let reply = match self.ask(Cmd::AddStateClient, &wanted.encode(), 0) {
             Ok(r) => r,
             Err(Fail::Refused(libc::EPERM)) => return Err(Fail::Denied),
-            Err(f) => return stopped(f),
+            Err(Fail::NotRunning | Fail::Unsupported) if wanted.now & 1 != 0 => {
+                return Ok(Waiting::Reached(State::Stopped));
+            }
+            Err(Fail::Unsupported) => return Err(Fail::NotRunning),
+            Err(f) => return Err(f),
         };
         match reply.head.value() {
             MAX_STATE => Ok(Waiting::Later(Waiter { conn: reply.conn })),
