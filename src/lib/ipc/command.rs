@@ -125,6 +125,29 @@ impl AsFd for Waiter {
     }
 }
 
+/// A container that is being killed.
+#[derive(Debug)]
+pub struct Stopping {
+    conn: OwnedFd,
+}
+
+impl Stopping {
+    /// Waits until the monitor has let the name go.
+    ///
+    /// # Errors
+    /// What the monitor answers in place of it; [`Fail::Timeout`] after `limit`.
+    pub fn wait(self, limit: Option<Duration>) -> Answer<()> {
+        wait_readable(self.conn.as_fd(), limit.map(|l| Instant::now() + l))?;
+        match Client::receive(self.conn, wire::DATA_MAX) {
+            // The end of the connection is the success, also when it comes as a reset.
+            Err(Fail::Unsupported | Fail::NotRunning) => Ok(()),
+            Ok(r) if r.head.code == -libc::EPERM => Err(Fail::Denied),
+            Ok(r) => Err(Fail::Refused(r.head.code.wrapping_neg())),
+            Err(f) => Err(f),
+        }
+    }
+}
+
 /// Waits for something to read, at most until `until`.
 fn wait_readable(fd: BorrowedFd<'_>, until: Option<Instant>) -> Answer<()> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -474,21 +497,20 @@ impl Client {
         self.ask_text(Cmd::GetLxcpath, "")
     }
 
+    /// STOP: has init killed; what comes back says when the monitor has let the name go.
+    ///
+    /// # Errors
+    /// See [`Fail`].
+    pub fn begin_stop(&self) -> Answer<Stopping> {
+        self.send(Cmd::Stop, &[], 0).map(|conn| Stopping { conn })
+    }
+
     /// STOP: has init killed and waits until the monitor has let the name go.
     ///
     /// # Errors
     /// See [`Fail`]; [`Fail::Timeout`] after `limit`.
     pub fn stop(&self, limit: Option<Duration>) -> Answer<()> {
-        let until = limit.map(|l| Instant::now() + l);
-        let conn = self.send(Cmd::Stop, &[], 0)?;
-        wait_readable(conn.as_fd(), until)?;
-        match Self::receive(conn, wire::DATA_MAX) {
-            // The end of the connection is the success, also when it comes as a reset.
-            Err(Fail::Unsupported | Fail::NotRunning) => Ok(()),
-            Ok(r) if r.head.code == -libc::EPERM => Err(Fail::Denied),
-            Ok(r) => Err(Fail::Refused(r.head.code.wrapping_neg())),
-            Err(f) => Err(f),
-        }
+        self.begin_stop()?.wait(limit)
     }
 
     /// ADD_STATE_CLIENT: asks to be told when one of `wanted` is reached. Nobody listening is STOPPED.
