@@ -5,7 +5,7 @@
 use super::attach_env::Command;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::{self, SigSet};
-use crate::sys::{alloc_guard, cred, fd, inner, mount, ns, path};
+use crate::sys::{alloc_guard, cred, fd, mount, ns, path, seccomp};
 use nix::libc;
 use std::ffi::CString;
 use std::io;
@@ -241,7 +241,7 @@ fn steps(s: &Script) -> Result<(), Fault> {
     // Not every policy lets a process change its ids, and without no_new_privs loading needs a capability: while both can be
     // had the ids are changed last.
     if let Some((program, flags)) = &s.seccomp {
-        inner::seccomp_load(program, *flags).map_err(at(Stage::Seccomp))?;
+        seccomp::load_filter(program, *flags).map_err(at(Stage::Seccomp))?;
     }
     streams(s)?;
     let (uid, gid) = s.ids;

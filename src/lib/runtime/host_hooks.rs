@@ -2,42 +2,29 @@
 //! are called with is `hook`'s.
 #![forbid(unsafe_code)]
 
-use crate::base::{Context, Error, Result};
+use crate::base::spawn::Command;
+use crate::base::{Error, Result};
 use crate::hook::Rendered;
-use crate::sys::{self, process::ExecArgs};
-use crate::{log_debug, log_error};
-use std::io::{BufRead, BufReader};
-use std::os::fd::{AsRawFd, OwnedFd};
+use crate::log_debug;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// Runs one and waits for it.
 ///
 /// # Errors
 /// It could not be run, or ended by something else than status 0; `key` names it.
 pub fn run(key: &str, hook: &Rendered) -> Result<()> {
-    let what = || format!("{key} = {}", hook.command);
-    let (read, write) = sys::fd::pipe().ctx(what)?;
-    let args = ExecArgs::new(&hook.argv, &hook.envp);
-    let out = write.as_raw_fd();
-    let pid = sys::process::spawn(c"/bin/sh", &args, &[(out, 1), (out, 2)]).ctx(what).map_err(|e| e.stage("hook"))?;
-    drop(write);
-    log_output(key, read);
-    let (_, status) = sys::process::wait_pid(pid, 0).ctx(what)?;
-    match said(status) {
-        None => Ok(()),
-        Some(how) => {
-            log_error!("{key}: the script {how}");
-            Err(Error::new(format!("{}: the script {how}", what())).stage("hook"))
+    let mut words = hook.argv.iter().map(|a| OsStr::from_bytes(a.as_bytes()));
+    let mut command = Command::new(words.next().unwrap_or_default()).args(words).clear_env();
+    for pair in &hook.envp {
+        if let Some((name, value)) = pair.to_string_lossy().split_once('=') {
+            command = command.env(name, value);
         }
     }
-}
-
-/// Logs what a script writes until it closes its end.
-pub fn log_output(key: &str, from: OwnedFd) {
-    let mut reader = BufReader::new(std::fs::File::from(from));
-    let mut line = Vec::new();
-    while matches!(reader.read_until(b'\n', &mut line), Ok(n) if n > 0) {
-        log_debug!("{key} produced output: {}", String::from_utf8_lossy(&line).trim_end());
-        line.clear();
+    let status = command.run(|line| log_debug!("{key} produced output: {line}")).map_err(|e| e.stage("hook"))?;
+    match said(status.raw) {
+        None => Ok(()),
+        Some(how) => Err(Error::new(format!("{key} = {}: the script {how}", hook.command)).stage("hook")),
     }
 }
 

@@ -212,11 +212,15 @@ impl<'a> Child<'a> {
             Act::Personality(p) => drop(sys::process::personality(*p)?),
             Act::Keyring => sys::process::new_session_keyring()?,
             Act::Seccomp { program, flags, slot } => {
-                if let Some(listener) = sys::inner::seccomp_load(program, *flags)? {
+                if let Some(listener) = sys::seccomp::load_filter(program, *flags)? {
                     self.put(*slot, listener)?;
                 }
             }
             Act::Chdir { path, create } => chdir(path, *create)?,
+            Act::Netlink(slot) => {
+                let socket = sys::netlink::open_fd()?;
+                self.put(*slot, socket)?;
+            }
             Act::Umask(mask) => {
                 sys::process::umask(*mask);
             }

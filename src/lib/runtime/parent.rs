@@ -11,6 +11,7 @@ use super::{diagnose, host_hooks, script, steps};
 use crate::base::ids::Ns;
 use crate::base::{Context, Error, Result};
 use crate::hook::{self, When};
+use crate::network::ScriptCall;
 use crate::sys::poll::{POLLIN, PollFd, poll};
 use crate::sys::process::{self, Clone3};
 use crate::sys::{self, scm::Fds};
@@ -41,6 +42,7 @@ pub fn launch(s: &mut Starting) -> Result<()> {
         devpts: None,
         seccomp_listener: None,
         groups: s.ending.groups.take(),
+        host_veths: Vec::new(),
         hook_env: s.env.clone(),
         status: None,
     }));
@@ -173,7 +175,12 @@ fn lead(s: &mut Starting, script: &Script, channel: &mut Channel) -> Result<()> 
             }
             Kind::Passed => passed(s, script, &record),
             Kind::Trace => trace(script, &record),
-            Kind::Fds => keep(s, &record, fds),
+            Kind::Fds => {
+                keep(s, &record, fds);
+                if record.a == u32::from(what::NETLINK) {
+                    steps::meet(meet::NETWORK, s)?;
+                }
+            }
             Kind::Idmap => map_tree(s, record.a, fds, channel)?,
             Kind::Hook => {
                 hook = s.hooks.get(record.a as usize).map_or_else(String::new, |h| format!("hook {}", h.command));
@@ -264,6 +271,7 @@ fn keep(s: &mut Starting, record: &Record, mut fds: Fds) {
     let whats = u8::try_from(record.a).unwrap_or(0);
     let mut next = |bit: u32| if record.b & (1 << bit) != 0 { fds.pop() } else { None };
     match whats {
+        what::NETLINK => s.netlink = next(0),
         what::LISTENER => running.seccomp_listener = next(0),
         what::DEVPTS => running.devpts = next(0),
         what::CONSOLE => {
@@ -358,6 +366,43 @@ pub fn set_limits(s: &mut Starting) -> Result<()> {
     Ok(())
 }
 
+/// The network devices: made, given to the container, configured inside.
+///
+/// # Errors
+/// As the network feature says.
+pub fn network(s: &mut Starting) -> Result<()> {
+    let pid = pid_of(s);
+    let (Some(network), Some(socket)) = (s.ending.network.as_mut(), s.netlink.take()) else { return Ok(()) };
+    let (version, name, env) = (s.config.hook.version, s.facts.name.as_str(), s.env.as_slice());
+    network.attach(pid, &mut |call| run_script(call, version, name, env))?;
+    network.configure(socket)?;
+    if let Some(running) = s.ending.running.as_mut() {
+        running.host_veths = network.host_pairs();
+    }
+    Ok(())
+}
+
+/// Takes the network devices away.
+///
+/// # Errors
+/// The first failure; the rest is done all the same.
+pub fn network_down(e: &mut Ending, version: u32, name: &str, env: &[String]) -> Result<()> {
+    let Some(mut network) = e.network.take() else { return Ok(()) };
+    let mut env = e.running.as_deref().map_or_else(|| env.to_vec(), |r| r.hook_env.clone());
+    namespaces_into(e.running.as_deref(), &mut env);
+    network.detach(&mut |call| run_script(call, version, name, &env))
+}
+
+fn run_script(call: &ScriptCall, version: u32, name: &str, env: &[String]) -> Result<()> {
+    let mut env = env.to_vec();
+    for (key, value) in &call.env {
+        hook::run::set(&mut env, key, value);
+    }
+    let how = hook::Call { name, section: "net", kind: call.kind, extra: &call.args };
+    let script = hook::render(version, &call.command, &how, &env)?;
+    host_hooks::run(&format!("lxc.net.[i].script.{}", call.kind), &script)
+}
+
 /// Opens init's namespaces for hooks at the stop; only where one will ask.
 ///
 /// # Errors
@@ -400,6 +445,20 @@ pub fn start_host(s: &mut Starting) -> Result<()> {
     Ok(())
 }
 
+/// Puts the namespaces that are held into an environment; as arguments of a stop hook they come back.
+fn namespaces_into(running: Option<&Running>, env: &mut Vec<String>) -> Vec<String> {
+    let mut args = Vec::new();
+    for ns in Ns::ALL {
+        let fd = running.and_then(|r| r.ns_fds.get(ns as usize)).and_then(Option::as_ref);
+        if let Some(fd) = fd {
+            let path = format!("/proc/{}/fd/{}", process::pid(), fd.as_raw_fd());
+            hook::run::set(env, &format!("LXC_{}_NS", ns.name().to_uppercase()), &path);
+            args.push(format!("{}:{path}", ns.name()));
+        }
+    }
+    args
+}
+
 /// Runs the stop or the post-stop hooks.
 ///
 /// # Errors
@@ -408,15 +467,7 @@ pub fn run_ending_hooks(e: &mut Ending, conf: &hook::Conf, when: When, name: &st
     let running = e.running.as_deref();
     let mut env = running.map_or_else(|| env.to_vec(), |r| r.hook_env.clone());
     hook::run::set(&mut env, "LXC_TARGET", if e.reboot { "reboot" } else { "stop" });
-    let mut extra = Vec::new();
-    for ns in Ns::ALL {
-        let fd = running.and_then(|r| r.ns_fds.get(ns as usize)).and_then(Option::as_ref);
-        if let Some(fd) = fd {
-            let path = format!("/proc/{}/fd/{}", process::pid(), fd.as_raw_fd());
-            hook::run::set(&mut env, &format!("LXC_{}_NS", ns.name().to_uppercase()), &path);
-            extra.push(format!("{}:{path}", ns.name()));
-        }
-    }
+    let extra = namespaces_into(running, &mut env);
     let extra = if when == When::Stop { extra } else { Vec::new() };
     for hook in hook::render_all(conf, when, name, &extra, &env)? {
         host_hooks::run(&format!("lxc.hook.{}", when.name()), &hook)?;

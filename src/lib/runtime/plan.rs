@@ -73,6 +73,8 @@ pub struct Starting<'a> {
     pub terminal: terminal::Prepared,
     /// What `security` prepared.
     pub security: super::seams::SecurityPrepared,
+    /// The child's netlink socket.
+    pub netlink: Option<OwnedFd>,
     /// Mounts of fstab and entries, rendered after the pre-start hooks.
     pub entries: Vec<Op>,
     /// Id-mapped mounts, by the number that ops carry.

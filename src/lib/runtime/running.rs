@@ -8,6 +8,7 @@ use crate::base::facts::Facts;
 use crate::cgroup::groups::Groups;
 use crate::config::Config;
 use crate::ipc::State;
+use crate::network::Network;
 use std::os::fd::OwnedFd;
 
 /// A terminal pair of `lxc.tty.max`, or the console.
@@ -46,6 +47,8 @@ pub struct Running {
     pub seccomp_listener: Option<OwnedFd>,
     /// The groups.
     pub groups: Option<Groups>,
+    /// Host ends of veth pairs: N of `lxc.net.N` and the name (answer to `lxc.net.N.veth.pair` where none is configured).
+    pub host_veths: Vec<(u32, String)>,
     /// Environment of hooks on the host, with LXC_PID.
     pub hook_env: Vec<String>,
     /// How init ended, waitid(2)-like raw status; the event loop sets it when it has reaped init.
@@ -66,6 +69,8 @@ pub enum Outcome {
 pub struct Ending {
     /// The container, from the clone on; undoings take from it what they close.
     pub running: Option<Box<Running>>,
+    /// The network devices.
+    pub network: Option<Network>,
     /// The groups, until there is a container that has them.
     pub groups: Option<Groups>,
     /// Tells states and owns the command socket.

@@ -256,7 +256,8 @@ fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
     if request.config.process.monitor_unshare != 0 {
         own_mounts()?;
     }
-    let monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
+    let mut monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
+    monitor.open_console(&request.config.terminal, request.daemonize)?;
     let mut ending = Ending { groups: Some(groups), monitor: Some(monitor), ..Ending::default() };
     let mut config = request.config.clone();
     let result = loop {
@@ -331,8 +332,9 @@ fn once(
         entries: Vec::new(),
         idmapped: Vec::new(),
         tasks: Vec::new(),
+        netlink: None,
         hooks: Vec::new(),
-        supervise: None,
+        supervise: if request.useinit { Some(super::pid1::run) } else { None },
         script: None,
         hook_output: None,
         ending,
@@ -368,7 +370,10 @@ fn tell_running(starter: &mut Option<OwnedFd>) -> Result<()> {
 
 /// A start that failed: what has been made goes, in the order of a normal end.
 fn undo_failed(e: Error, stack: Undo<Ending>, ending: &mut Ending) -> Error {
-    log_error!("{e}");
+    // The caller tells it; a reboot has none.
+    if ending.reboot {
+        log_error!("{e}");
+    }
     ending.failed = true;
     if let Some(r) = ending.running.as_mut().filter(|r| r.status.is_none()) {
         let _ = process::pidfd_send_signal(r.pidfd.as_fd(), libc::SIGKILL);

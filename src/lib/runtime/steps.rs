@@ -12,7 +12,7 @@ use crate::cgroup::groups::Who;
 use crate::hook::When;
 use crate::ipc::State;
 use crate::log_trace;
-use crate::{cgroup, hook, idmap, mount, namespace, process, storage, terminal};
+use crate::{cgroup, hook, idmap, mount, namespace, network, process, storage, terminal};
 use nix::libc;
 use std::os::fd::AsRawFd;
 
@@ -36,6 +36,7 @@ pub const HOST: &[Step] = &[
     Step { name: "id map", run: idmap_way },
     Step { name: "shared namespaces", run: shared },
     Step { name: "terminals", run: terminals },
+    Step { name: "network", run: network },
     Step { name: "rootfs", run: rootfs },
     Step { name: "mounts", run: |s| s.render_entries() },
     Step { name: "cgroup", run: groups },
@@ -90,6 +91,7 @@ pub const PARENT: &[(u8, &str, Meet)] = &[
     (meet::STARTUP, "id map", parent::write_idmap),
     (meet::STARTUP, "proc", parent::write_proc),
     (meet::STARTUP, "limits", parent::set_limits),
+    (meet::NETWORK, "network", parent::network),
     (meet::READY, "namespaces", parent::hold_namespaces),
     (meet::READY, "device rules", parent::device_rules),
     (meet::READY, "start-host hooks", parent::start_host),
@@ -203,6 +205,13 @@ fn terminals(s: &mut Starting) -> Result<()> {
     Ok(())
 }
 
+fn network(s: &mut Starting) -> Result<()> {
+    s.ending.network = Some(network::prepare(&s.config.network, &s.facts)?);
+    let (version, name, env) = (s.config.hook.version, s.facts.name.clone(), s.env.clone());
+    s.undo.push("network", move |e| parent::network_down(e, version, &name, &env));
+    Ok(())
+}
+
 fn rootfs(s: &mut Starting) -> Result<()> {
     s.storage = storage::prepare(&s.config.storage, &s.facts)?;
     Ok(())
@@ -273,7 +282,22 @@ fn c_late_ns(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
     Ok(())
 }
 
-fn c_network(_: &mut Starting, _: &mut Vec<Op>) -> Result<()> {
+/// The parent does the network over a socket of the child's, while the child goes on; hooks inside wait for it.
+fn c_network(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
+    if !s.ending.network.as_ref().is_some_and(network::Network::needs_parent) {
+        return Ok(());
+    }
+    ops.push(Op::new("network", "a netlink socket inside", Act::Netlink(slot::RUNTIME)));
+    ops.push(Op::new(
+        "network",
+        "a netlink socket inside",
+        Act::SendFds { what: what::NETLINK, slots: vec![slot::RUNTIME] },
+    ));
+    ops.push(Op::new("network", "a netlink socket inside", Act::Close(slot::RUNTIME)));
+    let inner = [When::PreMount, When::Mount, When::Autodev, When::Start];
+    if inner.iter().any(|w| s.facts.hooks & (1 << *w as u16) != 0) {
+        ops.push(Op::new("sync", "wait", Act::Sync(meet::WAIT)));
+    }
     Ok(())
 }
 

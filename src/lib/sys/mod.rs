@@ -12,7 +12,6 @@ pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
 pub mod heap;
-pub mod inner;
 pub mod mount;
 pub mod netlink;
 pub mod ns;
@@ -23,6 +22,7 @@ pub mod process;
 pub mod pty;
 pub mod random;
 mod rc;
+pub mod regex;
 pub mod scm;
 pub mod seccomp;
 pub mod signal;

@@ -147,7 +147,7 @@ impl Bench {
                 match inbox.try_recv() {
                     Ok(Order::Announce(s)) => server.announce(s, "c1"),
                     Ok(Order::Settled(on)) => server.freezer_settled(on),
-                    Ok(Order::Reboot) => server.end_of_instance(&mut fake),
+                    Ok(Order::Reboot) => server.end_of_instance(),
                     Ok(Order::End) | Err(mpsc::TryRecvError::Disconnected) => return fake,
                     Err(mpsc::TryRecvError::Empty) => {}
                 }
