@@ -294,6 +294,7 @@ fn furnish_cgroups(list: &[Hierarchy]) -> Result<(), String> {
 
 /// System files with known content.
 fn furnish_etc() -> io::Result<()> {
+    fs::create_dir_all("/run/lock/subsys")?;
     fs::create_dir_all("/etc/lxc")?;
     let _ = fs::remove_file("/etc/lxc/lxc.conf");
     let _ = fs::remove_file("/etc/lxc/default.conf");
