@@ -5,6 +5,7 @@ pub mod answer;
 pub mod attach;
 mod attach_child;
 pub mod attach_env;
+pub mod attach_protect;
 mod attach_seccomp;
 pub mod attach_wait;
 pub mod child;
