@@ -5,7 +5,10 @@ pub mod checkconfig;
 pub mod common;
 pub mod config;
 pub mod getopt;
+pub mod info;
 pub mod json;
+pub mod live;
+pub mod ls;
 pub mod table;
 pub mod update_config;
 
@@ -13,7 +16,7 @@ use common::Tool;
 use std::ffi::OsString;
 
 /// The tools that have the common options.
-pub const TOOLS: &[&Tool] = &[];
+pub const TOOLS: &[&Tool] = &[&info::TOOL, &ls::TOOL];
 
 /// Runs the tool of that name and returns its exit code.
 pub fn main(name: &str, args: &[OsString]) -> i32 {

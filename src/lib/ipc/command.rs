@@ -503,7 +503,7 @@ impl Client {
             Fail::Unsupported => Err(Fail::NotRunning),
             f => Err(f),
         };
-        let reply = match self.ask(Cmd::AddStateClient, &wire::encode_states(wanted), 0) {
+        let reply = match self.ask(Cmd::AddStateClient, &wire::encode_states(wanted, false), 0) {
             Ok(r) => r,
             Err(Fail::Refused(libc::EPERM)) => return Err(Fail::Denied),
             Err(f) => return stopped(f),
@@ -511,6 +511,21 @@ impl Client {
         match reply.head.value() {
             MAX_STATE => Ok(Waiting::Later(Waiter { conn: reply.conn })),
             s => State::from_i32(s).map(Waiting::Reached).ok_or(Fail::Io(libc::EPROTO)),
+        }
+    }
+
+    /// ADD_STATE_CLIENT for the next time that `state` is reached, whatever the state is now: a reboot is over when RUNNING
+    /// comes again.
+    ///
+    /// # Errors
+    /// See [`Fail`].
+    pub fn next_state(&self, state: State) -> Answer<Waiter> {
+        match self.ask(Cmd::AddStateClient, &wire::encode_states(&[state], true), 0) {
+            Ok(r) if r.head.value() == MAX_STATE => Ok(Waiter { conn: r.conn }),
+            Ok(_) => Err(Fail::Io(libc::EPROTO)),
+            Err(Fail::Refused(libc::EPERM)) => Err(Fail::Denied),
+            Err(Fail::Unsupported) => Err(Fail::NotRunning),
+            Err(f) => Err(f),
         }
     }
 

@@ -427,18 +427,20 @@ impl DeviceItem {
     }
 }
 
-/// ADD_STATE_CLIENT's wanted states, as sent.
-pub fn encode_states(wanted: &[State]) -> [u8; STATES] {
+/// ADD_STATE_CLIENT's wanted states, as sent. With `next` the present state does not count: 2 in place of 1, as lxc-stop -r
+/// asks for the next RUNNING.
+pub fn encode_states(wanted: &[State], next: bool) -> [u8; STATES] {
     let mut out = [0u8; STATES];
     for s in wanted {
-        put(&mut out, 4 * *s as usize, &1i32.to_ne_bytes());
+        put(&mut out, 4 * *s as usize, &(1 + i32::from(next)).to_ne_bytes());
     }
     out
 }
 
-/// ADD_STATE_CLIENT's wanted states, a bit each.
-pub fn decode_states(bytes: &[u8; STATES]) -> u8 {
-    (0..8).filter(|i| i32_at(bytes, 4 * i) == 1).fold(0, |set, i| set | 1 << i)
+/// ADD_STATE_CLIENT's wanted states, a bit each; and those of them that count although the container is in them already.
+pub fn decode_states(bytes: &[u8; STATES]) -> (u8, u8) {
+    let those = |is: fn(i32) -> bool| (0..8).filter(|i| is(i32_at(bytes, 4 * i))).fold(0, |set, i| set | 1 << i);
+    (those(|n| n != 0), those(|n| n == 1))
 }
 
 #[cfg(test)]
@@ -482,7 +484,8 @@ mod tests {
         assert_eq!(ConsoleLog::decode(&l.encode()), l);
         let d = DeviceItem { kind: b'c', major: 1, minor: -1, access: *b"rwm\0", allow: 1 };
         assert_eq!(DeviceItem::decode(&d.encode()), d);
-        assert_eq!(decode_states(&encode_states(&[State::Stopped, State::Thawed])), 0x81);
+        assert_eq!(decode_states(&encode_states(&[State::Stopped, State::Thawed], false)), (0x81, 0x81));
+        assert_eq!(decode_states(&encode_states(&[State::Running], true)), (4, 0));
     }
 
     proptest::proptest! {

@@ -298,9 +298,9 @@ fn group_ctx(data: &[u8], served: &mut dyn Served) -> Act {
 fn add_state_client(data: &[u8], served: &mut dyn Served) -> Act {
     // An error number would be read as a state by the clients: the end of the connection is the kinder refusal.
     let Ok(states) = data.try_into() else { return Act::Close };
-    let wanted = wire::decode_states(states);
+    let (wanted, at_once) = wire::decode_states(states);
     let state = served.state();
-    if wanted & (1 << state as u8) != 0 {
+    if at_once & (1 << state as u8) != 0 {
         let head = Head::inline(state.number(), state.number());
         return Act::Reply(Answer { head, ..Answer::default() });
     }
