@@ -14,13 +14,18 @@ use std::time::Duration;
 /// How long a freezer may need.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Freezes. A container that is frozen already is frozen again, which changes nothing.
+/// Freezes. Nothing happens to a container that is frozen already.
 ///
 /// # Errors
 /// It does not run; the monitor does not answer, or not to this user; a process does not freeze in time: the group is
 /// thawed again then.
 pub fn freeze(client: &Client) -> Result<()> {
-    act(client, true)
+    match client.state() {
+        Ok(State::Frozen) => Ok(()),
+        Ok(State::Stopped) => Err(Fail::NotRunning.error(client.container(), "freeze it")),
+        Ok(_) => act(client, true),
+        Err(f) => Err(f.error(client.container(), "tell its state")),
+    }
 }
 
 /// Thaws. Nothing happens to a container that is not frozen.
