@@ -5,6 +5,7 @@
 use super::getopt::{self, End};
 use super::table::{self, NO_VALUE, Table};
 use crate::base::{Error, Result, log, paths};
+use crate::config::Config;
 use clap::{ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -161,6 +162,26 @@ pub fn whole_number(text: &str) -> Option<i64> {
         digits.parse::<u64>().ok().and_then(|n| i64::try_from(n).ok())?
     };
     Some(if minus { -n } else { n })
+}
+
+/// The config of `--rcfile`, if one was given.
+///
+/// # Errors
+/// It cannot be read or parsed: told in full.
+pub fn load_rcfile(call: &Call) -> Result<Option<Config>> {
+    let Some(file) = &call.rcfile else { return Ok(None) };
+    let mut config = Config::new();
+    // A directory is taken as lxc.include takes one.
+    let loaded = match file.to_str().filter(|_| file.is_dir()) {
+        Some(dir) => config.set("lxc.include", dir),
+        None => config.load_file(file),
+    };
+    if let Err(e) = loaded {
+        crate::log_error!("{e}");
+        crate::log_error!("Failed to load rcfile");
+        return Err(told(1));
+    }
+    Ok(Some(config))
 }
 
 /// What parsing a command line leads to.

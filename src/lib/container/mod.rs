@@ -4,6 +4,7 @@
 
 pub mod create;
 pub mod destroy;
+pub mod life;
 pub mod list;
 pub mod name;
 pub mod partial;

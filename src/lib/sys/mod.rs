@@ -22,6 +22,7 @@ pub mod process;
 pub mod pty;
 pub mod random;
 mod rc;
+pub mod regex;
 pub mod scm;
 pub mod seccomp;
 pub mod signal;
