@@ -5,9 +5,9 @@
 
 pub mod caps;
 pub mod conf;
+pub mod keys;
 pub mod lsm;
 pub mod seccomp;
-pub mod keys;
 
 pub use conf::Conf;
 
