@@ -4,6 +4,9 @@
 pub mod checkconfig;
 pub mod common;
 pub mod config;
+pub mod create;
+pub mod destroy;
+pub mod freeze;
 pub mod getopt;
 pub mod info;
 pub mod json;
@@ -11,12 +14,21 @@ pub mod live;
 pub mod ls;
 pub mod table;
 pub mod update_config;
+pub mod wait;
 
 use common::Tool;
 use std::ffi::OsString;
 
 /// The tools that have the common options.
-pub const TOOLS: &[&Tool] = &[&info::TOOL, &ls::TOOL];
+pub const TOOLS: &[&Tool] = &[
+    &create::TOOL,
+    &destroy::TOOL,
+    &freeze::FREEZE,
+    &freeze::UNFREEZE,
+    &info::TOOL,
+    &ls::TOOL,
+    &wait::TOOL,
+];
 
 /// Runs the tool of that name and returns its exit code.
 pub fn main(name: &str, args: &[OsString]) -> i32 {
