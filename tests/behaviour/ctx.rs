@@ -286,6 +286,11 @@ impl T {
         }
     }
 
+    /// Prefix of a command that may use the machine's network.
+    pub fn online(&self) -> String {
+        format!("nsenter --net={}/host-net ", self.scratch.display())
+    }
+
     /// A bridge in the sandbox.
     #[track_caller]
     pub fn bridge(&mut self, name: &str, address: &str) {

@@ -16,18 +16,17 @@ pub(crate) struct Share {
 /// group that somebody made and left) is set up from its own parent first.
 pub(crate) fn of_parent(dir: &str, top: &str) -> io::Result<Share> {
     let mut cpus = effective(dir, "cpus")?;
-    let mut mems = effective(dir, "mems")?;
+    let mems = effective(dir, "mems")?;
     if (cpus.is_empty() || mems.is_empty()) && dir.len() > top.len() {
         let parent = dir.rsplit_once('/').map_or(top, |(p, _)| p);
         let share = of_parent(parent, top)?;
         set(dir, &share, false)?;
         return Ok(share);
     }
-    let isolated = file::read("/sys/devices/system/cpu/isolated").unwrap_or_default();
-    if let Some(rest) = without(&cpus, isolated.trim()) {
+    let isolated = file::value("/sys/devices/system/cpu/isolated").unwrap_or_default();
+    if let Some(rest) = without(&cpus, &isolated) {
         cpus = rest;
     }
-    mems.truncate(mems.trim_end().len());
     Ok(Share { cpus, mems })
 }
 

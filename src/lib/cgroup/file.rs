@@ -28,6 +28,17 @@ pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
     Ok(text)
 }
 
+/// Reads a file that holds one value: the kernel gives it in one read(2).
+pub(crate) fn value(path: impl AsRef<Path>) -> io::Result<String> {
+    let mut buf = [0; 1024];
+    let mut f = File::open(path.as_ref())?;
+    let n = f.read(&mut buf)?;
+    match std::str::from_utf8(buf.get(..n).unwrap_or_default()) {
+        Ok(text) if n < buf.len() => Ok(text.trim().to_string()),
+        _ => read(path).map(|t| t.trim().to_string()),
+    }
+}
+
 /// Opens a directory.
 pub(crate) fn open_dir(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
     let f = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)?;

@@ -124,6 +124,16 @@ fn dirs_and_inner() {
     assert!(Path::new(&s.0.hierarchies[0].dir("a/b/lxc.payload.t")).is_dir());
     drop(g);
     assert_eq!(s.left(), Vec::<String>::new(), "parents made for it go as well");
+    // The last of two takes them along, whoever made them; what somebody else made stays.
+    let a = s.groups(&conf);
+    let b = s.groups(&conf);
+    drop(a);
+    drop(b);
+    assert_eq!(s.left(), Vec::<String>::new());
+    fs::create_dir(s.0.hierarchies[0].dir("a")).unwrap();
+    drop(s.groups(&conf));
+    assert_eq!(s.left(), ["a"]);
+    fs::remove_dir(s.0.hierarchies[0].dir("a")).unwrap();
     let conf = Conf {
         dir_monitor: Some("m/x".into()),
         dir_container: Some("p/y".into()),

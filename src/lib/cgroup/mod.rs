@@ -11,6 +11,7 @@ pub mod devices;
 mod file;
 pub mod freezer;
 pub mod groups;
+pub mod item;
 pub mod keys;
 pub mod layout;
 mod leftover;

@@ -1,7 +1,7 @@
 //! lxc-destroy: takes a container off the disk.
 #![forbid(unsafe_code)]
 
-use super::common::{Call, Named, Tool, load_rcfile, not_built, told};
+use super::common::{Call, Named, Tool, load_rcfile, told};
 use crate::base::Result;
 use crate::container::Container;
 
@@ -23,9 +23,6 @@ lxc-destroy destroys a container with the identifier NAME
 };
 
 fn run(call: &Call) -> Result<i32> {
-    if call.flag("snapshots") {
-        return Err(not_built("-s"));
-    }
     let rcfile = load_rcfile(call)?;
     let mut c = call.container()?;
     if let Some(config) = rcfile {
@@ -34,6 +31,10 @@ fn run(call: &Call) -> Result<i32> {
     if !c.may_control() {
         crate::log_error!("Insufficent privileges to control {}", call.place_and_name());
         return Err(told(1));
+    }
+    // What a creator that died has left.
+    if c.clear_broken_creation()? {
+        return Ok(0);
     }
     if !c.is_defined() {
         crate::log_error!("Container is not defined");
@@ -46,7 +47,7 @@ fn run(call: &Call) -> Result<i32> {
         }
         c.stop()?;
     }
-    if let Err(e) = destroy(&mut c) {
+    if let Err(e) = destroy(&mut c, call.flag("snapshots")) {
         crate::log_error!("{e}");
         if !e.what.starts_with("Destroying ") {
             crate::log_error!("Destroying {} failed", call.name);
@@ -57,8 +58,9 @@ fn run(call: &Call) -> Result<i32> {
 }
 
 /// An ephemeral container may be gone as soon as it was stopped.
-fn destroy(c: &mut Container) -> Result<()> {
-    match c.destroy() {
+fn destroy(c: &mut Container, snapshots: bool) -> Result<()> {
+    let done = if snapshots { c.destroy_with_snapshots() } else { c.destroy() };
+    match done {
         Err(_) if !c.dir().exists() => Ok(()),
         done => done,
     }

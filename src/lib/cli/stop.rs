@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::common::{Call, Named, Tool, load_rcfile, told, whole_number};
-use crate::base::Result;
+use crate::base::{Error, Result};
+use crate::runtime::stop::Stopped;
 use clap::Command;
 use std::time::Duration;
 
@@ -72,29 +73,31 @@ fn run(call: &Call) -> Result<i32> {
         return Err(told(2));
     }
     if call.flag("kill") {
-        return c.stop().map(|()| 0);
+        return c.stop().map(|_| 0);
     }
     let seconds = if call.flag("nowait") { 0 } else { call.get::<i64>("timeout").unwrap_or(DEFAULT) };
     let limit = u64::try_from(seconds).ok().map(Duration::from_secs);
     if call.flag("reboot") {
-        let again = c.reboot(limit)?;
-        if !again {
-            call.say(format_args!("{} has not come up again within {seconds} seconds", call.name));
-        }
-        return Ok(i32::from(!again));
+        return match c.reboot(limit)? {
+            Stopped::Done => Ok(0),
+            Stopped::TimedOut => Err(late(call, "come up again", seconds)),
+            Stopped::NotRunning => Err(Error::new(format!("{} stopped instead of rebooting", call.name))),
+        };
     }
     match c.shutdown(limit) {
-        Ok(true) => Ok(0),
-        // It may have ended by itself meanwhile.
-        Err(_) if !c.is_running() => Ok(0),
-        _ if call.flag("nokill") => {
-            call.say(format_args!("{} has not shut down within {seconds} seconds", call.name));
-            Err(told(1))
-        }
+        Ok(Stopped::Done | Stopped::NotRunning) => Ok(0),
+        // Told to go, and not waited for.
+        Ok(Stopped::TimedOut) if limit == Some(Duration::ZERO) => Ok(0),
+        Ok(Stopped::TimedOut) if call.flag("nokill") => Err(late(call, "shut down", seconds)),
+        Err(e) if call.flag("nokill") => Err(e),
         Err(e) => {
             crate::log_info!("{e}: killing it");
-            c.stop().map(|()| 0)
+            c.stop().map(|_| 0)
         }
-        Ok(false) => c.stop().map(|()| 0),
+        Ok(Stopped::TimedOut) => c.stop().map(|_| 0),
     }
+}
+
+fn late(call: &Call, what: &str, seconds: i64) -> Error {
+    Error::new(format!("{} has not {what} within {seconds} seconds", call.name))
 }

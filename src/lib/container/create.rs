@@ -326,13 +326,19 @@ pub fn find_template(name: &str) -> Result<PathBuf> {
     if usable {
         return Ok(path);
     }
+    let mut known = templates();
+    known.push("none".to_string());
+    Err(Error::new(format!("Failed to find template \"{name}\": no executable {}", path.display()))
+        .hint(format!("templates here: {}", known.join(", "))))
+}
+
+/// The templates that are installed, sorted.
+pub fn templates() -> Vec<String> {
     let mut known: Vec<String> = std::fs::read_dir(paths::dirs::TEMPLATEDIR)
         .map(|d| d.filter_map(|e| e.ok()?.file_name().to_str()?.strip_prefix("lxc-").map(str::to_string)).collect())
         .unwrap_or_default();
     known.sort_unstable();
-    known.push("none".to_string());
-    Err(Error::new(format!("Failed to find template \"{name}\": no executable {}", path.display()))
-        .hint(format!("templates here: {}", known.join(", "))))
+    known
 }
 
 /// The backends that can be made here.

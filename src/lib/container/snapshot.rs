@@ -13,6 +13,20 @@ fn pairs(file: &Path) -> Vec<(String, String)> {
     lines.as_chunks::<2>().0.iter().map(|[path, name]| (path.to_string(), name.to_string())).collect()
 }
 
+impl Container {
+    /// Removes all its snapshots, then the container.
+    ///
+    /// # Errors
+    /// As [`Container::destroy`].
+    pub fn destroy_with_snapshots(&mut self) -> Result<()> {
+        if self.is_running() {
+            return Err(crate::base::Error::new(format!("{} is running", self.name())));
+        }
+        super::destroy::remove_below(&self.dir(), std::ffi::OsStr::new("snaps"), &[])?;
+        self.destroy()
+    }
+}
+
 /// Takes a clone that is being removed out of its originals' notes.
 ///
 /// # Errors

@@ -9,6 +9,7 @@
 use super::attach_child::{self, Label, Script, Stream};
 use super::attach_env::{self, Command, Env};
 use super::attach_wait::{self, Attached};
+use super::relay::{Relay, Shown};
 use crate::base::ids::Ns;
 use crate::base::{Context, Error, Result, units};
 use crate::cgroup::attach as groups;
@@ -155,21 +156,17 @@ struct Init {
 pub fn attach(client: &Client, options: &Options, payload: Payload) -> Result<Attached> {
     let init = look_at_init(client, options)?;
     let terminal = if options.flags & flags::TERMINAL != 0 { Terminal::open(client, &init, options)? } else { None };
-    let log = match &terminal {
-        Some(_) => options.pty_log.as_deref().map(attach_wait::open_log).transpose()?,
-        None => None,
-    };
+    let (outer, inner) = terminal.map_or((None, None), |t| (Some((t.relay, t.shown)), Some((t.pty, t.replaced))));
     let (report_rx, report) = fd::pipe().ctx(|| "Failed to create a pipe".into())?;
     let joined = join_groups(client, options)?;
+    let env = environment(client, options, &payload);
+    let script = script(client, options, &init, joined.tasks, inner, report)?;
+    let entry = Entry { pidfd: init.pidfd, namespaces: init.namespaces, cgroup: joined.v2, script, env, payload };
     let watched = SigSet::of(&Attached::SIGNALS);
     let mask = signal::block(&watched).ctx(|| "Failed to block signals".into())?;
-    let (ptx, terminal) = terminal.map_or((None, None), |t| (Some((t.ptx, t.shown)), Some((t.pty, t.replaced))));
-    let env = environment(client, options, &payload);
-    let script = script(client, options, &init, joined.tasks, terminal, mask, report)?;
-    let entry = Entry { pidfd: init.pidfd, namespaces: init.namespaces, cgroup: joined.v2, script, env, payload };
     let launched = if options.in_place { entry.launch(0) } else { launch_from_helper(entry) };
     match launched {
-        Ok(pid) => Ok(Attached::new(pid, report_rx, watched, mask, ptx, log)),
+        Ok(pid) => Ok(Attached::new(pid, report_rx, watched, mask, outer)),
         Err(e) => {
             let _ = signal::set_mask(&mask);
             Err(e)
@@ -255,7 +252,6 @@ fn script(
     init: &Init,
     tasks: Vec<OwnedFd>,
     terminal: Option<(OwnedFd, [bool; 3])>,
-    mask: SigSet,
     report: OwnedFd,
 ) -> Result<Script> {
     let joins = |ns: Ns| init.namespaces & ns.flag() != 0;
@@ -293,7 +289,7 @@ fn script(
         stdio,
         ids: (options.uid, options.gid),
         cwd,
-        mask,
+        mask: signal::current_mask().ctx(|| "Failed to read the signal mask".into())?,
         report,
     })
 }
@@ -428,21 +424,14 @@ fn seccomp(client: &Client, init: &Init) -> Result<Option<(Vec<u8>, u32)>> {
 
 /// The terminal of an attached process.
 struct Terminal {
-    ptx: OwnedFd,
+    /// Its inner end.
     pty: OwnedFd,
+    /// Its outer end and the caller's terminal.
+    relay: Relay,
+    /// The caller's terminal.
+    shown: Shown,
     /// Which standard streams it replaces.
     replaced: [bool; 3],
-    /// The caller's terminal: the first of 0, 1, 2 that is one.
-    shown: Shown,
-}
-
-/// Where the caller's terminal is.
-#[derive(Debug, Clone, Copy)]
-pub struct Shown {
-    /// What is typed comes from here; `None` when standard input is no terminal.
-    pub input: Option<i32>,
-    /// What is shown goes here.
-    pub output: i32,
 }
 
 impl Terminal {
@@ -463,11 +452,10 @@ impl Terminal {
             let uid = outside(&id_map(init.pid, "uid_map")?, options.uid.unwrap_or(0));
             let _ = path::chownat(pair.pty.as_fd(), c"", uid.unwrap_or(u32::MAX), u32::MAX);
         }
-        if let Ok(size) = fd::borrow(shown.output).and_then(tty::winsize) {
-            let _ = tty::set_winsize(&pair.ptx, size);
-        }
-        fd::set_nonblocking(pair.ptx.as_fd(), true).ctx(|| "set up the terminal".into())?;
-        Ok(Some(Self { ptx: pair.ptx, pty: pair.pty, replaced, shown }))
+        let log = options.pty_log.as_deref().map(attach_wait::open_log).transpose()?;
+        let relay = Relay::new(pair.ptx, shown, log, None).ctx(|| "Failed to create a terminal".into())?;
+        relay.resize();
+        Ok(Some(Self { pty: pair.pty, relay, shown, replaced }))
     }
 }
 

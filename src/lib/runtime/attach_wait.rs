@@ -2,23 +2,18 @@
 //! Starts nothing.
 #![forbid(unsafe_code)]
 
-use super::attach::Shown;
 use super::attach_child::Stage;
+use super::relay::{self, Modes, Relay, Shown};
 use crate::base::{Context, Error, Result};
-use crate::sys::poll::{POLLIN, POLLOUT, PollFd, poll};
+use crate::sys::poll::{POLLIN, PollFd, poll};
 use crate::sys::signal::{self, SigSet};
-use crate::sys::{fd, process, tty};
+use crate::sys::{fd, process};
 use nix::libc;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-/// How much is moved at once, bytes.
-const CHUNK: usize = 8192;
-/// What is typed and not yet taken is kept up to this, bytes.
-const PENDING_MAX: usize = 64 * 1024;
 
 /// A process inside a container, child of the calling process.
 #[derive(Debug)]
@@ -28,21 +23,7 @@ pub struct Attached {
     report: Option<OwnedFd>,
     watched: SigSet,
     mask: SigSet,
-    relay: Option<Relay>,
-}
-
-/// The caller's terminal and the container's.
-#[derive(Debug)]
-struct Relay {
-    ptx: OwnedFd,
-    shown: Shown,
-    log: Option<File>,
-    /// Typed and not yet taken.
-    pending: Vec<u8>,
-    /// The inner side is gone.
-    closed: bool,
-    /// The caller's side has nothing more to give.
-    input_over: bool,
+    terminal: Option<(Relay, Shown)>,
 }
 
 /// What the set-up of the process came to.
@@ -66,24 +47,15 @@ impl Attached {
         libc::SIGWINCH,
     ];
 
-    /// A process that was just started, with `watched` blocked and `mask` what was blocked before.
+    /// A process that was just started, with `watched` blocked and `mask` what was blocked before; `terminal` shows it.
     pub(super) fn new(
         pid: i32,
         report: OwnedFd,
         watched: SigSet,
         mask: SigSet,
-        terminal: Option<(OwnedFd, Shown)>,
-        log: Option<File>,
+        terminal: Option<(Relay, Shown)>,
     ) -> Self {
-        let relay = terminal.map(|(ptx, shown)| Relay {
-            ptx,
-            shown,
-            log,
-            pending: Vec::new(),
-            closed: false,
-            input_over: false,
-        });
-        Self { pid, report: Some(report), watched, mask, relay }
+        Self { pid, report: Some(report), watched, mask, terminal }
     }
 
     /// Its process id in the caller's pid namespace.
@@ -120,7 +92,7 @@ impl Attached {
         let failed = || format!("Failed to wait for process {}", self.pid);
         let signals = signal::signalfd(&self.watched).ctx(failed)?;
         // Restores the terminal when it goes, whatever happens.
-        let _modes = self.relay.as_ref().and_then(|r| Modes::change(r.shown));
+        let _modes = self.terminal.as_ref().and_then(|t| Modes::change(t.1));
         let mut setup_failed = None;
         loop {
             let ready = self.wait_ready(signals.as_fd()).ctx(|| format!("Failed to wait for process {}", self.pid))?;
@@ -130,14 +102,14 @@ impl Attached {
             {
                 setup_failed = Some((stage, errno));
             }
-            if let Some(relay) = &mut self.relay {
-                relay.carry(&ready);
+            if let Some((relay, _)) = &mut self.terminal {
+                relay.carry(ready.relay);
             }
             if ready.signal
                 && let Some(status) =
                     self.take_signals(signals.as_fd()).ctx(|| format!("Failed to wait for process {}", self.pid))?
             {
-                if let Some(relay) = &mut self.relay {
+                if let Some((relay, _)) = &mut self.terminal {
                     relay.drain();
                 }
                 // Its record may have come together with its end.
@@ -161,26 +133,16 @@ impl Attached {
     /// Waits until there is something to do.
     fn wait_ready(&self, signals: BorrowedFd<'_>) -> io::Result<Ready> {
         let idle = PollFd::new(signals, 0);
-        let mut set = [PollFd::new(signals, POLLIN), idle, idle, idle];
-        if let (Some(report), Some(slot)) = (&self.report, set.get_mut(1)) {
-            *slot = PollFd::new(report.as_fd(), POLLIN);
-        }
-        let relay = self.relay.as_ref().filter(|r| !r.closed);
-        if let Some(relay) = relay {
-            let out = if relay.pending.is_empty() { 0 } else { POLLOUT };
-            set[2] = PollFd::new(relay.ptx.as_fd(), POLLIN | out);
-            if let Some(input) = relay.wants_input() {
-                set[3] = PollFd::new(input, POLLIN);
-            }
-        }
+        let report = self.report.as_ref().map(|r| PollFd::new(r.as_fd(), POLLIN));
+        let [pty, input] = self.terminal.as_ref().map_or([None, None], |t| t.0.interest());
+        let mut set =
+            [PollFd::new(signals, POLLIN), report.unwrap_or(idle), pty.unwrap_or(idle), input.unwrap_or(idle)];
         poll(&mut set, -1)?;
-        let [signal, report, ptx, input] = set;
+        let [signal, told, shown, typed] = set;
         Ok(Ready {
             signal: signal.readable(),
-            report: self.report.is_some() && (report.readable() || report.hung_up()),
-            ptx: relay.is_some() && (ptx.readable() || ptx.hung_up()),
-            room: relay.is_some() && ptx.writable(),
-            input: input.readable() || (relay.is_some_and(|r| r.wants_input().is_some()) && input.hung_up()),
+            report: report.is_some() && (told.readable() || told.hung_up()),
+            relay: Relay::ready([pty.map(|_| shown), input.map(|_| typed)]),
         })
     }
 
@@ -196,7 +158,7 @@ impl Attached {
                     }
                 }
                 libc::SIGWINCH => {
-                    if let Some(relay) = &self.relay {
+                    if let Some((relay, _)) = &self.terminal {
                         relay.resize();
                     }
                 }
@@ -219,122 +181,11 @@ impl Attached {
     }
 }
 
-/// The caller's terminal while it shows the container's; dropping it restores its modes.
-enum Modes {
-    /// What is typed goes on byte by byte.
-    Raw(#[expect(dead_code, reason = "held for its drop")] tty::Raw),
-    /// Nothing is taken from it: only its own line ends would come on top of the container's.
-    Output(tty::Modes, OwnedFd),
-}
-
-impl Modes {
-    /// Changes them; `None` when the terminal refuses.
-    fn change(shown: Shown) -> Option<Self> {
-        if let Some(input) = shown.input {
-            return tty::Raw::enter(fd::borrow(input).ok()?).ok().map(Self::Raw);
-        }
-        let output = fd::borrow(shown.output).and_then(fd::dup_cloexec).ok()?;
-        let before = tty::Modes::of(&output).ok()?;
-        before.onlcr(false).set(&output, false).ok()?;
-        Some(Self::Output(before, output))
-    }
-}
-
-impl Drop for Modes {
-    fn drop(&mut self) {
-        if let Self::Output(before, output) = self {
-            // The terminal may be gone; then there is nothing to restore.
-            let _ = before.set(output, false);
-        }
-    }
-}
-
 /// What [`Attached::wait_ready`] found.
 struct Ready {
     signal: bool,
     report: bool,
-    ptx: bool,
-    room: bool,
-    input: bool,
-}
-
-impl Relay {
-    /// The caller's terminal, while more can be taken from it.
-    fn wants_input(&self) -> Option<BorrowedFd<'static>> {
-        if self.input_over || self.pending.len() >= PENDING_MAX {
-            return None;
-        }
-        fd::borrow(self.shown.input?).ok()
-    }
-
-    /// Moves what is ready.
-    fn carry(&mut self, ready: &Ready) {
-        if ready.input {
-            self.take_input();
-        }
-        if ready.room || ready.input {
-            self.give_input();
-        }
-        if ready.ptx {
-            self.show();
-        }
-    }
-
-    /// Takes what was typed.
-    fn take_input(&mut self) {
-        let Some(input) = self.wants_input() else { return };
-        let mut buf = [0; CHUNK];
-        match fd::read_into(input, &mut buf) {
-            Ok(n) if n > 0 => self.pending.extend_from_slice(buf.get(..n).unwrap_or_default()),
-            _ => self.input_over = true,
-        }
-    }
-
-    /// Gives the container what it takes of what was typed.
-    fn give_input(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        match fd::write_once(self.ptx.as_fd(), &self.pending) {
-            Ok(n) => drop(self.pending.drain(..n.min(self.pending.len()))),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => self.pending.clear(),
-        }
-    }
-
-    /// Shows what the container wrote; false when there is nothing more for now.
-    fn show(&mut self) -> bool {
-        let mut buf = [0; CHUNK];
-        let bytes = match fd::read_into(self.ptx.as_fd(), &mut buf) {
-            Ok(n) if n > 0 => buf.get(..n).unwrap_or_default(),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
-            // EIO: no process has it open any more.
-            _ => {
-                self.closed = true;
-                return false;
-            }
-        };
-        if let Some(log) = &mut self.log {
-            // A full disk must not stop the session.
-            let _ = log.write_all(bytes);
-        }
-        if let Ok(output) = fd::borrow(self.shown.output) {
-            let _ = fd::write_all(output, bytes);
-        }
-        true
-    }
-
-    /// Shows what is left. Processes that stay behind may keep the terminal open: what they write is theirs.
-    fn drain(&mut self) {
-        while self.show() {}
-    }
-
-    /// The window's size goes on.
-    fn resize(&self) {
-        if let Ok(size) = fd::borrow(self.shown.output).and_then(tty::winsize) {
-            let _ = tty::set_winsize(&self.ptx, size);
-        }
-    }
+    relay: relay::Ready,
 }
 
 /// The log of a terminal, appended to, for its owner and group.

@@ -6,8 +6,11 @@ use super::interp::Fault;
 use crate::base::Error;
 use crate::base::facts::Facts;
 use crate::base::op::{Act, At, Op, Source};
+use crate::sys::path;
 use nix::libc;
 use std::ffi::CStr;
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -75,7 +78,7 @@ fn hint(op: &Op, errno: i32, facts: &Facts) -> Option<(Option<String>, String)> 
     match &op.act {
         Act::Rootfs(r) => {
             let Some(Source::Bind { from: At::Host(path), .. }) = &r.source else { return None };
-            path_trouble(path_of(path), errno, "rootfs")
+            path_trouble(path_of(path), errno, "lxc.rootfs.path =")
         }
         Act::Mount(m) => match &m.source {
             Source::Bind { from: At::Host(path), .. } if matches!(errno, libc::ENOENT | libc::EACCES) => {
@@ -100,6 +103,20 @@ fn hint(op: &Op, errno: i32, facts: &Facts) -> Option<(Option<String>, String)> 
         }
         Act::Chdir { .. } => Some((None, "lxc.init.cwd names a directory inside the container".into())),
         _ => None,
+    }
+}
+
+/// The rootfs cannot be used: the component that is to blame is named.
+pub fn rootfs(e: Error, facts: &Facts) -> Error {
+    let Some(path) = facts.rootfs.as_deref().filter(|_| matches!(e.errno, libc::ENOENT | libc::EACCES)) else {
+        return e;
+    };
+    match path_trouble(path, e.errno, "lxc.rootfs.path =") {
+        Some((what, hint)) if e.what.contains(&*path.to_string_lossy()) => {
+            let hint = e.hint.clone().filter(|_| e.errno == libc::EACCES).unwrap_or(hint);
+            Error { what: what.unwrap_or_else(|| e.what.clone()), ..e }.hint(hint)
+        }
+        _ => e,
     }
 }
 
@@ -144,8 +161,7 @@ fn may_pass(dir: &Path) -> bool {
 /// Init could not be executed.
 pub fn exec(program: &str, errno: i32, facts: &Facts) -> Error {
     let error = Error::os(errno, format!("cannot execute {program} in the container")).stage("init");
-    let file = facts.rootfs.as_ref().map(|r| r.join(program.trim_start_matches('/')));
-    let machine = file.as_deref().and_then(elf_machine);
+    let machine = facts.rootfs.as_deref().and_then(|r| elf_machine(r, program));
     match errno {
         libc::ENOENT => match machine {
             Some(_) => {
@@ -172,15 +188,14 @@ pub fn exec(program: &str, errno: i32, facts: &Facts) -> Error {
     }
 }
 
-/// `e_machine` of an ELF file (elf(5)).
-fn elf_machine(file: &Path) -> Option<u16> {
-    use std::io::Read;
-    // The rootfs is the container's: no link is followed, nothing that could block is opened.
-    if !std::fs::symlink_metadata(file).ok()?.is_file() {
-        return None;
-    }
+/// `e_machine` of an ELF file (elf(5)), looked up inside the rootfs: its links lead nowhere else.
+fn elf_machine(rootfs: &Path, program: &str) -> Option<u16> {
+    let root = std::fs::File::open(rootfs).ok()?;
+    let path = std::ffi::CString::new(program).ok()?;
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = path::openat2(root.as_fd(), &path, flags, 0, path::Resolve::InRoot).ok()?;
     let mut head = [0_u8; 20];
-    std::fs::File::open(file).ok()?.read_exact(&mut head).ok()?;
+    std::fs::File::from(file).read_exact(&mut head).ok()?;
     let little = head.get(5) == Some(&1);
     let m: [u8; 2] = head.get(18..20)?.try_into().ok()?;
     head.starts_with(b"\x7fELF").then(|| if little { u16::from_le_bytes(m) } else { u16::from_be_bytes(m) })
@@ -270,7 +285,7 @@ mod tests {
     #[test]
     fn the_first_missing_component_is_named() {
         let e = op(&rootfs(c"/tmp/lxc-no-such/a/b"), fault(libc::ENOENT), &Facts::default());
-        assert_eq!(e.what, "rootfs /tmp/lxc-no-such/a/b: /tmp/lxc-no-such does not exist");
+        assert_eq!(e.what, "lxc.rootfs.path = /tmp/lxc-no-such/a/b: /tmp/lxc-no-such does not exist");
         assert_eq!((e.stage, e.errno), ("rootfs", libc::ENOENT));
         assert!(e.hint.unwrap().contains("/tmp/lxc-no-such"));
     }

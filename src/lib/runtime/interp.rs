@@ -75,6 +75,8 @@ pub struct Child<'a> {
     /// A proc instance of the container's own, attached nowhere.
     pub(super) proc: Option<OwnedFd>,
     pub(super) slots: [Option<OwnedFd>; slot::COUNT],
+    /// The directory worked in last.
+    pub(super) parent: Option<super::interp_path::Parent>,
     /// The file mode mask that hooks and init get.
     umask: u32,
 }
@@ -82,7 +84,7 @@ pub struct Child<'a> {
 impl<'a> Child<'a> {
     /// Before the first op.
     pub fn new(script: &'a Script, channel: &'a Channel, umask: u32) -> Self {
-        Self { script, channel, root: None, proc: None, slots: [const { None }; slot::COUNT], umask }
+        Self { script, channel, root: None, proc: None, slots: [const { None }; slot::COUNT], parent: None, umask }
     }
 
     /// Carries out all ops; the first failure that counts ends it.
@@ -127,19 +129,29 @@ impl<'a> Child<'a> {
             | Act::Write { .. }
             | Act::Own { .. } => self.file_act(act),
             Act::WriteFd(..) | Act::Open { .. } | Act::Close(_) | Act::OwnFd { .. } => self.fd_act(act),
-            Act::Mount(m) => Ok(self.mount(m)?),
-            Act::Umount(at, flags) => Ok(self.umount(at, *flags)?),
+            Act::Mount(_) | Act::Umount(..) | Act::Rootfs(_) | Act::Pivot | Act::Hook(_) => self.mount_act(act),
             Act::Propagate(at, how) => Ok(self.propagate(at, *how)?),
-            Act::Rootfs(r) => Ok(self.rootfs(r)?),
-            Act::Pivot => Ok(self.pivot()?),
             Act::Pty { .. } | Act::Stdio(_) | Act::Dup2 { .. } | Act::StdioNull | Act::Setsid | Act::Ctty(_) => {
                 self.terminal_act(act)
             }
-            Act::Hook(n) => self.hook(*n),
             Act::Sync(n) => self.meet(*n),
             Act::SendFds { what, slots } => self.send_fds(*what, slots),
             other => self.process_act(other),
         }
+    }
+
+    /// What may put something else where paths led before.
+    fn mount_act(&mut self, act: &Act) -> Done {
+        let done = match act {
+            Act::Mount(m) => self.mount(m).map_err(Fault::from),
+            Act::Umount(at, flags) => self.umount(at, *flags).map_err(Fault::from),
+            Act::Rootfs(r) => self.rootfs(r).map_err(Fault::from),
+            Act::Pivot => self.pivot().map_err(Fault::from),
+            Act::Hook(n) => self.hook(*n),
+            _ => Err(err(libc::ENOSYS).into()),
+        };
+        self.parent = None;
+        done
     }
 
     fn fd_act(&mut self, act: &Act) -> Done {

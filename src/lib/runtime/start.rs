@@ -256,7 +256,8 @@ fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
     if request.config.process.monitor_unshare != 0 {
         own_mounts()?;
     }
-    let monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
+    let mut monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
+    monitor.open_console(&request.config.terminal, request.daemonize)?;
     let mut ending = Ending { groups: Some(groups), monitor: Some(monitor), ..Ending::default() };
     let mut config = request.config.clone();
     let result = loop {

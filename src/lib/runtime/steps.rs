@@ -4,7 +4,7 @@
 
 use super::plan::{Starting, open_shared};
 use super::sync::{meet, what};
-use super::{host_hooks, parent, script};
+use super::{diagnose, host_hooks, parent, script};
 use crate::base::ids::Ns;
 use crate::base::op::{Act, At, FdRef, Op, slot};
 use crate::base::{Error, Result};
@@ -213,7 +213,7 @@ fn network(s: &mut Starting) -> Result<()> {
 }
 
 fn rootfs(s: &mut Starting) -> Result<()> {
-    s.storage = storage::prepare(&s.config.storage, &s.facts)?;
+    s.storage = storage::prepare(&s.config.storage, &s.facts).map_err(|e| diagnose::rootfs(e, &s.facts))?;
     Ok(())
 }
 
@@ -327,7 +327,7 @@ fn c_keyring(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
 }
 
 fn c_autodev(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
-    if s.facts.autodev && s.facts.rootfs.is_some() {
+    if s.facts.autodev {
         add(ops, terminal::dev::autodev_ops(&s.config.terminal)?)?;
     }
     Ok(())
@@ -353,8 +353,9 @@ fn c_autodev_hooks(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
     if s.facts.autodev { hooks(s, ops, When::Autodev) } else { Ok(()) }
 }
 
+/// Never on the host's own /dev.
 fn c_links(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
-    if s.facts.rootfs.is_some() { add(ops, terminal::dev::link_ops()) } else { Ok(()) }
+    if s.facts.rootfs.is_some() || s.facts.autodev { add(ops, terminal::dev::link_ops()) } else { Ok(()) }
 }
 
 /// The private proc instance must be made while the host's proc is in sight: in a user namespace the kernel wants to see

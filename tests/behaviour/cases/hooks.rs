@@ -210,6 +210,22 @@ pub fn add(c: &mut Cases) {
         t.until("STOPPED", |t| t.state("c1") == "STOPPED");
     });
 
+    c.add("hook.name_with_shell_characters", |t| {
+        t.script("/tmp/hook", "echo \"[$1] [$2] [$3] [$LXC_NAME]\" > /tmp/args\n");
+        t.write("/tmp/name", "a b;touch /tmp/oops;$(id)'q\"".replace('/', "_").as_str());
+        let name = t.read("/tmp/name");
+        t.mk_bare(
+            crate::ctx::STORE,
+            &name,
+            "lxc.net.0.type = empty\nlxc.init.cmd = /sbin/shinit\nlxc.hook.pre-start = /tmp/hook",
+        );
+        t.sh("lxc-start --name=\"$(cat /tmp/name)\"").ok();
+        assert_eq!(t.read("/tmp/args"), format!("[{name}] [lxc] [pre-start] [{name}]\n"));
+        t.sh("lxc-stop -k --name=\"$(cat /tmp/name)\"").ok();
+        t.sh("ls / | grep oops").code(1);
+    })
+    .differs("hook-arguments-are-quoted");
+
     c.add("hook.shipped_clonehostname_exists", |t| {
         let hooks = t.prefix.join("share/lxc/hooks/clonehostname");
         t.exists(&hooks);

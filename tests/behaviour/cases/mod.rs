@@ -21,6 +21,7 @@ mod network;
 pub mod options;
 mod start;
 mod stop;
+mod systemd;
 
 /// Every case, in the order of the files.
 pub fn all() -> Cases {
@@ -41,6 +42,7 @@ pub fn all() -> Cases {
     hooks::add(&mut c);
     network::add(&mut c);
     life::add(&mut c);
+    systemd::add(&mut c);
     hostile::add(&mut c);
     mixed::add(&mut c);
     options::add(&mut c);

@@ -433,6 +433,39 @@ fn failures(c: &mut Cases) {
         .needs(if id == "cgroup_limit" { &[crate::case::Need::CgroupV1] } else { &[] });
     }
 
+    c.add("start_fails.path_without_x_permission", |t| {
+        t.mk("c1", "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536");
+        t.sh("chown -Rh 100000:100000 /var/lib/lxc/c1/rootfs; chmod 700 /var/lib/lxc").ok();
+        let o = t.sh("lxc-start -n c1");
+        o.code(1).err_has(FAILED[0]);
+        assert_eq!(t.state("c1"), "STOPPED");
+    });
+
+    c.add("start_fails.path_without_x_permission_is_named_first", |t| {
+        t.mk("c1", "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536");
+        t.sh("chown -Rh 100000:100000 /var/lib/lxc/c1/rootfs; chmod 700 /var/lib/lxc").ok();
+        let o = t.sh("lxc-start -n c1");
+        let first = o.err.lines().next().unwrap_or("").to_string();
+        o.code(1).check(
+            first.contains("/var/lib/lxc") && first.contains("Permission denied"),
+            "the first line names the directory",
+        );
+    })
+    .differs("start-first-line");
+
+    c.add("start_fails.missing_subuid_range_is_named_first", |t| {
+        t.write("/etc/subuid", "other:1:1\n");
+        t.write("/etc/subgid", "other:1:1\n");
+        t.mk("c1", "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536");
+        let o = t.sh("lxc-start -n c1");
+        let first = o.err.lines().next().unwrap_or("").to_string();
+        o.code(1).check(
+            first.contains("subuid") || first.contains("subgid") || first.contains("newuidmap"),
+            "the first line names the file to mend",
+        );
+    })
+    .differs("start-first-line");
+
     c.add("start_fails.missing_init", |t| {
         let r = t.mk_bare(crate::ctx::STORE, "c1", "lxc.net.0.type = empty\n");
         std::fs::remove_file(r.join("sbin/init")).unwrap_or_default();
