@@ -6,6 +6,7 @@ use super::getopt::{self, End};
 use super::table::{self, NO_VALUE, Table};
 use crate::base::{Error, Result, log, paths};
 use crate::config::Config;
+use crate::container::Container;
 use clap::{ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -100,6 +101,14 @@ impl Call {
         if !self.quiet {
             err_line(&format!("{}: {text}", self.tool));
         }
+    }
+
+    /// The container's handle; its config is not read.
+    ///
+    /// # Errors
+    /// The name is refused.
+    pub fn container(&self) -> Result<Container> {
+        Container::new(&self.name, Some(&self.lxcpath))
     }
 
     /// `PATH:NAME`, as messages have it.
