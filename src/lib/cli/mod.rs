@@ -25,8 +25,6 @@ use common::Tool;
 use std::ffi::OsString;
 
 /// The tools that have the common options.
-pub const TOOLS: &[&Tool] =
-    &[&create::TOOL, &destroy::TOOL, &freeze::FREEZE, &freeze::UNFREEZE, &info::TOOL, &ls::TOOL, &wait::TOOL];
 pub const TOOLS: &[&Tool] = &[
     &attach::TOOL,
     &console::TOOL,
