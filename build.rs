@@ -44,6 +44,12 @@ fn main() {
         }
     }
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,liblxc.so.1");
+    // The unwinder comes from the archive, so that a tool loads the C library's own files and ours, nothing more.
+    if let Some(dir) = gcc_dir() {
+        println!("cargo:rustc-link-search=native={}", dir.display());
+    }
+    println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
+    println!("cargo:rustc-cdylib-link-arg=-Wl,--as-needed");
 
     // target/PROFILE/build/lxc-HASH/out -> target/PROFILE/deps, where the library lies even under `cargo test`.
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -90,4 +96,11 @@ fn stubs() -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Where gcc keeps its own archives.
+fn gcc_dir() -> Option<PathBuf> {
+    let out = std::process::Command::new("gcc").arg("-print-file-name=libgcc_eh.a").output().ok()?;
+    let path = PathBuf::from(String::from_utf8(out.stdout).ok()?.trim());
+    path.is_absolute().then(|| path.parent().map(Path::to_path_buf)).flatten()
 }

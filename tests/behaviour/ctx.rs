@@ -175,7 +175,7 @@ impl T {
         fixture::copy_tree(&self.root.join("fixture"), &rootfs).unwrap_or_else(|e| panic!("{}: {e}", rootfs.display()));
         let aa = if Path::new("/sys/module/apparmor").exists() { "lxc.apparmor.profile = unconfined\n" } else { "" };
         let text = format!("lxc.rootfs.path = dir:{}\n{aa}{lines}\n", rootfs.display());
-        self.write(&dir.join("config"), &text);
+        self.write(dir.join("config"), &text);
         rootfs
     }
 
@@ -284,6 +284,11 @@ impl T {
         if let Err(e) = kill(Pid::from_raw(pid), sig) {
             panic!("kill {pid} {sig}: {e}");
         }
+    }
+
+    /// Prefix of a command that may use the machine's network.
+    pub fn online(&self) -> String {
+        format!("nsenter --net={}/host-net ", self.scratch.display())
     }
 
     /// A bridge in the sandbox.

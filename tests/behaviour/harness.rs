@@ -121,7 +121,8 @@ fn sound(all: &Cases) -> Result<(), String> {
 
 impl Setup {
     fn new() -> Result<Setup, String> {
-        let repo = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let built_in = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let repo = std::env::var_os("LXC_TEST_REPO").map_or(built_in, PathBuf::from);
         let subject = std::env::var("LXC_UNDER_TEST").unwrap_or_default();
         let reference = match subject.as_str() {
             "reference" => true,
@@ -162,6 +163,8 @@ fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
     let v1 = ["freezer", "memory", "devices", "pids"]
         .iter()
         .all(|c| hierarchies().iter().any(|h| h.what.split(',').any(|w| w == *c)));
+    // overlay is a module on most kernels
+    let _ = Command::new("modprobe").args(["-q", "overlay"]).stderr(Stdio::null()).status();
     let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let apparmor = has("/sys/kernel/security/apparmor/profiles");
     let set = |n: &str| std::env::var(n).is_ok_and(|v| !v.is_empty());
@@ -277,13 +280,23 @@ fn report(
             println!("    {}", cases[*i].name);
         }
     }
-    let word = if failed + unlisted > 0 { "FAILED" } else { "ok" };
+    let mut uncovered = 0;
+    if filtered == 0 {
+        let (total, covered, missing) = crate::cases::options::coverage();
+        uncovered = missing.len();
+        println!("\noptions {total}, covered {covered}, uncovered {uncovered}");
+        for option in missing {
+            println!("    uncovered: {option}");
+        }
+    }
+    let bad = failed + unlisted + uncovered > 0;
+    let word = if bad { "FAILED" } else { "ok" };
     println!(
         "\ntest result: {word}. {passed} passed; {failed} failed; {skipped} ignored; 0 measured; {filtered} filtered out; finished in {:.2}s\n",
         took.as_secs_f32()
     );
     println!("{passed} passed, {failed} failed, {skipped} skipped");
-    i32::from(failed + unlisted > 0) * 101
+    i32::from(bad) * 101
 }
 
 /// Skip, or run one case in its sandbox.

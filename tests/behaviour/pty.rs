@@ -40,12 +40,14 @@ impl T {
 }
 
 impl Pty {
-    pub fn pid(&self) -> i32 {
-        self.child.id() as i32
-    }
-
+    /// Type. First wait until the tool has made the terminal raw: what is typed before is flushed.
     #[track_caller]
     pub fn send(&mut self, keys: &str) {
+        use nix::sys::termios::{LocalFlags, tcgetattr};
+        let end = Instant::now() + Duration::from_secs(10);
+        while tcgetattr(&self.file).is_ok_and(|t| t.local_flags.contains(LocalFlags::ICANON)) && Instant::now() < end {
+            self.pump();
+        }
         if let Err(e) = self.file.write_all(keys.as_bytes()) {
             panic!("typing to {}: {e}", self.cmd);
         }

@@ -8,11 +8,11 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// One mounted cgroup hierarchy.
@@ -146,6 +146,8 @@ pub fn outer() -> i32 {
         }
     }
     let v2 = pure_v2();
+    // The machine's network stays reachable for the few cases that fetch packages: handed on as stdin.
+    let host_net = File::open("/proc/self/ns/net");
     let flags = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWIPC
@@ -167,7 +169,8 @@ pub fn outer() -> i32 {
             }
         }
     }
-    match me().arg("--sandbox-pid1").status() {
+    let net = host_net.map_or_else(|_| Stdio::null(), Stdio::from);
+    match me().arg("--sandbox-pid1").stdin(net).status() {
         Ok(s) => s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or(0)),
         Err(e) => {
             eprintln!("sandbox: cannot start pid 1: {e}");
@@ -183,7 +186,7 @@ pub fn pid1() -> i32 {
         eprintln!("sandbox: {e}");
         return 99;
     }
-    let child = match me().arg("--sandbox-case").arg(var("LXCB_CASE")).spawn() {
+    let child = match me().arg("--sandbox-case").arg(var("LXCB_CASE")).stdin(Stdio::null()).spawn() {
         Ok(c) => c,
         Err(e) => {
             eprintln!("sandbox: cannot start the case: {e}");
@@ -232,6 +235,8 @@ fn furnish() -> Result<(), String> {
     mnt(Some("proc"), "/proc", Some("proc"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC, None)?;
     umount2("/sys", MntFlags::MNT_DETACH).map_err(|e| format!("umount /sys: {e}"))?;
     mnt(Some("sysfs"), "/sys", Some("sysfs"), none, None)?;
+    // AppArmor is looked for there.
+    let _ = mnt(Some("securityfs"), "/sys/kernel/security", Some("securityfs"), none, None);
     furnish_cgroups(&cgroups)?;
     mnt(Some("devpts"), "/dev/pts", Some("devpts"), none, Some("newinstance,ptmxmode=0666,mode=0600"))?;
     mnt(Some("tmpfs"), "/dev/shm", Some("tmpfs"), none, None)?;
@@ -261,10 +266,10 @@ fn furnish() -> Result<(), String> {
         }
     }
     furnish_etc().map_err(io)?;
+    fs::write(dir.join("host-net"), "").map_err(io)?;
+    bind(Path::new("/proc/self/fd/0"), &format!("{base}/host-net"))?;
     let _ = sethostname("sandbox");
-    for cmd in [&["link", "set", "lo", "up"][..]] {
-        let _ = Command::new("ip").args(cmd).status();
-    }
+    let _ = Command::new("ip").args(["link", "set", "lo", "up"]).status();
     deny_missing_tools(&dir.join("bin")).map_err(io)
 }
 
@@ -291,6 +296,7 @@ fn furnish_cgroups(list: &[Hierarchy]) -> Result<(), String> {
 
 /// System files with known content.
 fn furnish_etc() -> io::Result<()> {
+    fs::create_dir_all("/run/lock/subsys")?;
     fs::create_dir_all("/etc/lxc")?;
     let _ = fs::remove_file("/etc/lxc/lxc.conf");
     let _ = fs::remove_file("/etc/lxc/default.conf");

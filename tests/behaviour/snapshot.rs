@@ -98,7 +98,8 @@ fn read(path: &str) -> String {
 /// by design (a lock file that is removed is a race). The reference's own litter is known:
 /// its monitor's groups and `lxc.pivot`.
 fn tolerated(line: &str, reference: bool) -> bool {
-    let kept = ["file /run/lxc", "file /run/lock"];
+    // /run/mount is util-linux's own book-keeping.
+    let kept = ["file /run/lxc", "file /run/mount", "file /run/mount/utab", "file /run/mount/utab.lock"];
     if kept.iter().any(|k| {
         line == *k
             || line.starts_with("file /run/lxc/lock")

@@ -335,6 +335,9 @@ pub enum Act {
     /// umask(2).
     Umask(u32),
 
+    /// A netlink socket (rtnetlink(7)) of the present network namespace into the slot.
+    Netlink(usize),
+
     // ---- control
     /// Runs hook number N of the plan and waits for it.
     Hook(usize),

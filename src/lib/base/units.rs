@@ -111,8 +111,8 @@ fn console_bytes(text: &str) -> Result<u64, &'static str> {
 /// # Errors
 /// What is wrong with the text: a unit (`h m s ms us ns`) is mandatory, a sign is not taken.
 pub fn parse_offset(text: &str) -> Result<(i64, i64), &'static str> {
-    let end = text.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |i| i + 1);
-    let (number, unit) = text.split_at(end);
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = &text[number.len()..];
     let (factor, seconds) = match unit {
         "h" => (3600, true),
         "m" => (60, true),

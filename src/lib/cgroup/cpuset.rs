@@ -16,26 +16,23 @@ pub(crate) struct Share {
 /// group that somebody made and left) is set up from its own parent first.
 pub(crate) fn of_parent(dir: &str, top: &str) -> io::Result<Share> {
     let mut cpus = effective(dir, "cpus")?;
-    let mut mems = effective(dir, "mems")?;
+    let mems = effective(dir, "mems")?;
     if (cpus.is_empty() || mems.is_empty()) && dir.len() > top.len() {
         let parent = dir.rsplit_once('/').map_or(top, |(p, _)| p);
         let share = of_parent(parent, top)?;
         set(dir, &share, false)?;
         return Ok(share);
     }
-    let isolated = file::read("/sys/devices/system/cpu/isolated").unwrap_or_default();
-    if let Some(rest) = without(&cpus, isolated.trim()) {
+    let isolated = file::value("/sys/devices/system/cpu/isolated").unwrap_or_default();
+    if let Some(rest) = without(&cpus, &isolated) {
         cpus = rest;
     }
-    mems.truncate(mems.trim_end().len());
     Ok(Share { cpus, mems })
 }
 
 /// Online CPUs or nodes of a group; `effective_*` leaves out what is offline.
 fn effective(dir: &str, what: &str) -> io::Result<String> {
-    let text =
-        file::read(format!("{dir}/cpuset.effective_{what}")).or_else(|_| file::read(format!("{dir}/cpuset.{what}")))?;
-    Ok(text.trim().to_string())
+    file::value(format!("{dir}/cpuset.effective_{what}")).or_else(|_| file::value(format!("{dir}/cpuset.{what}")))
 }
 
 /// Fills a new group; `inherit` sets clone_children, so that what the container makes inside is filled by the kernel.

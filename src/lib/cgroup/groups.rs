@@ -12,11 +12,12 @@ use super::devices;
 use super::layout::{Base, Hierarchy, Host, Kind, Layout};
 use super::limits::Limits;
 use super::names::{self, Names, Stem};
-use super::{Conf, cpuset, file, leftover, tree};
+use super::{Conf, cpuset, file, freezer, leftover, tree};
 use crate::base::facts::Facts;
 use crate::base::paths;
 use crate::base::{Context, Error, Result};
 use crate::sys::flock::try_lock;
+use nix::unistd::{AccessFlags, access};
 use std::cell::OnceCell;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -35,8 +36,6 @@ const DYING: Duration = Duration::from_secs(3);
 struct Role {
     /// Path below the base.
     rel: String,
-    /// How many parent directories were made for it, by hierarchy.
-    made: Vec<usize>,
     /// The directory in the leader hierarchy, locked while the name is ours.
     leader: OwnedFd,
 }
@@ -77,6 +76,8 @@ pub struct Groups {
     dirs: Vec<OnceCell<OwnedFd>>,
     limits: Limits,
     program: Option<devices::Program>,
+    /// What new groups of the version 1 cpuset get.
+    share: Option<cpuset::Share>,
     /// The process that removes them when it drops this value.
     owner: u32,
 }
@@ -88,6 +89,15 @@ pub struct Groups {
 pub fn prepare(conf: &Conf, facts: &Facts) -> Result<Groups> {
     let base = if conf.relative || !facts.privileged { Base::Own } else { Base::Init };
     let mut host = Host::get(base)?;
+    if !facts.privileged {
+        // An ordinary user has what was delegated; hierarchies of others are as they are for any process.
+        let mut mine = host.as_ref().clone();
+        mine.hierarchies.retain(|h| access(h.base_dir().as_str(), AccessFlags::W_OK).is_ok());
+        if mine.hierarchies.is_empty() {
+            return Err(cannot_make(&io::Error::from_raw_os_error(libc::EACCES), &facts.name));
+        }
+        host = Arc::new(mine);
+    }
     let settings = fs::read(paths::global_conf()).unwrap_or_default();
     let setting = |key| paths::global_in(key, &settings, facts.privileged).ok().flatten();
     if let Some(list) = setting("lxc.cgroup.use") {
@@ -102,12 +112,21 @@ impl Groups {
     /// # Errors
     /// As [`prepare`].
     pub fn create(host: Arc<Host>, conf: &Conf, facts: &Facts, pattern: Option<&str>) -> Result<Groups> {
+        if host.hierarchies.is_empty() {
+            return Err(
+                Error::os(libc::ENOENT, "lxc.cgroup.use of lxc.conf leaves no cgroup hierarchy").stage("cgroup")
+            );
+        }
         let names = names::names(conf, &facts.name, pattern)?;
         let limits = Limits::plan(conf, &host)?;
         let dirs = host.hierarchies.iter().map(|_| OnceCell::new()).collect();
         let owner = std::process::id();
-        let mut groups = Groups { host, names, monitor: None, payload: None, dirs, limits, program: None, owner };
-        groups.monitor = Some(claim(&groups.host, &groups.names.monitor, None)?);
+        if let (Layout::Unified, Some(h)) = (host.layout, host.hierarchies.first()) {
+            enable_controllers(&h.base_dir());
+        }
+        let mut groups =
+            Groups { host, names, monitor: None, payload: None, dirs, limits, program: None, share: None, owner };
+        groups.monitor = Some(claim(&groups.host, &groups.names.monitor, None, &mut groups.share)?);
         groups.make_payload()?;
         Ok(groups)
     }
@@ -117,7 +136,7 @@ impl Groups {
     /// # Errors
     /// A directory that cannot be made.
     pub fn make_payload(&mut self) -> Result<()> {
-        let role = claim(&self.host, &self.names.payload, Some(self.names.inner.as_deref()))?;
+        let role = claim(&self.host, &self.names.payload, Some(self.names.inner.as_deref()), &mut self.share)?;
         self.payload = Some(role);
         self.dirs.iter_mut().for_each(|d| *d = OnceCell::new());
         Ok(())
@@ -301,6 +320,32 @@ impl Groups {
         Ok(())
     }
 
+    /// Freezes what runs in the container; `None` waits for ever.
+    ///
+    /// # Errors
+    /// A kernel without a freezer; ETIMEDOUT.
+    pub fn freeze(&self, patience: Option<Duration>) -> Result<()> {
+        let (kind, dir) = self.freezer()?;
+        freezer::freeze(&dir, kind, patience)
+    }
+
+    /// Thaws it.
+    ///
+    /// # Errors
+    /// As [`Groups::freeze`].
+    pub fn thaw(&self, patience: Option<Duration>) -> Result<()> {
+        let (kind, dir) = self.freezer()?;
+        freezer::thaw(&dir, kind, patience)
+    }
+
+    fn freezer(&self) -> Result<(Kind, OwnedFd)> {
+        let gone = || Error::os(libc::ENOENT, "this machine has no cgroup freezer").stage("cgroup");
+        let index = self.host.v1("freezer").or(self.host.v2()).ok_or_else(gone)?;
+        let (h, rel) = self.hierarchy(index).zip(self.rel(Who::Limit)).ok_or_else(gone)?;
+        let path = h.dir(&rel);
+        Ok((h.kind, file::open_dir(&path).ctx(|| format!("cannot open cgroup {path}"))?))
+    }
+
     /// The hierarchies as the container's own cgroup mounts need them.
     pub fn mounts(&self) -> Vec<Mount> {
         let rel = self.rel(Who::Payload).unwrap_or_default();
@@ -323,6 +368,7 @@ impl Groups {
     /// The first group that could not be removed; the others are gone.
     pub fn remove_payload(&mut self) -> Result<()> {
         self.program = None;
+        self.share = None;
         self.dirs.iter_mut().for_each(|d| *d = OnceCell::new());
         let Some(role) = self.payload.take() else { return Ok(()) };
         remove_role(&self.host, &role, true, false)
@@ -364,9 +410,9 @@ fn leader(host: &Host) -> usize {
 }
 
 /// Makes a group under the first name that is free. `inner` is `None` for the monitor.
-fn claim(host: &Host, stem: &Stem, inner: Option<Option<&str>>) -> Result<Role> {
+fn claim(host: &Host, stem: &Stem, inner: Option<Option<&str>>, share: &mut Option<cpuset::Share>) -> Result<Role> {
     for rel in stem.candidates() {
-        if let Some(role) = try_claim(host, &rel, inner)? {
+        if let Some(role) = try_claim(host, &rel, inner, share)? {
             return Ok(role);
         }
         crate::log_info!("The cgroup {rel} is in use");
@@ -377,20 +423,27 @@ fn claim(host: &Host, stem: &Stem, inner: Option<Option<&str>>) -> Result<Role> 
 }
 
 /// Makes a group in all hierarchies; `None` when the name is somebody else's.
-fn try_claim(host: &Host, rel: &str, inner: Option<Option<&str>>) -> Result<Option<Role>> {
+fn try_claim(
+    host: &Host,
+    rel: &str,
+    inner: Option<Option<&str>>,
+    share: &mut Option<cpuset::Share>,
+) -> Result<Option<Role>> {
     let first = leader(host);
-    let mut made = vec![0; host.hierarchies.len()];
-    let Some(lock) = claim_leader(host, first, rel, &mut made)? else { return Ok(None) };
-    let role = Role { rel: rel.to_string(), made, leader: lock };
-    fill(host, first, role, inner)
+    let Some(leader) = claim_leader(host, first, rel)? else { return Ok(None) };
+    let role = Role { rel: rel.to_string(), leader };
+    // What the groups above took from their parent, the next one takes as well.
+    let mut local = None;
+    let share = if rel.contains('/') { &mut local } else { share };
+    fill(host, first, role, inner, share)
 }
 
 /// Makes and locks the directory in the leader hierarchy, clearing what a dead owner left.
-fn claim_leader(host: &Host, first: usize, rel: &str, made: &mut [usize]) -> Result<Option<OwnedFd>> {
+fn claim_leader(host: &Host, first: usize, rel: &str) -> Result<Option<OwnedFd>> {
     let Some(h) = host.hierarchies.get(first) else { return Ok(None) };
     let dir = h.dir(rel);
     for _ in 0..16 {
-        let fresh = make_dir(host, h, rel, made.get_mut(first))?;
+        let fresh = make_dir(host, h, rel)?;
         let Ok(f) = file::open_dir(&dir).map(File::from) else { continue };
         let Ok(inode) = f.metadata().map(|m| m.ino()) else { continue };
         if try_lock(&f, !fresh).is_err() {
@@ -409,10 +462,15 @@ fn claim_leader(host: &Host, first: usize, rel: &str, made: &mut [usize]) -> Res
 }
 
 /// Makes the group in the other hierarchies and sets all up; rolls back when one is in use.
-fn fill(host: &Host, first: usize, mut role: Role, inner: Option<Option<&str>>) -> Result<Option<Role>> {
-    let mut share = None;
+fn fill(
+    host: &Host,
+    first: usize,
+    role: Role,
+    inner: Option<Option<&str>>,
+    share: &mut Option<cpuset::Share>,
+) -> Result<Option<Role>> {
     for (i, h) in host.hierarchies.iter().enumerate() {
-        let done = fill_one(host, h, &mut role, i, i == first, inner, &mut share);
+        let done = fill_one(host, h, &role, i == first, inner, share);
         match done {
             Ok(true) => {}
             Ok(false) | Err(_) => {
@@ -428,16 +486,14 @@ fn fill(host: &Host, first: usize, mut role: Role, inner: Option<Option<&str>>) 
 fn fill_one(
     host: &Host,
     h: &Hierarchy,
-    role: &mut Role,
-    index: usize,
+    role: &Role,
     is_made: bool,
     inner: Option<Option<&str>>,
     share: &mut Option<cpuset::Share>,
 ) -> Result<bool> {
     let dir = h.dir(&role.rel);
-    if !is_made && !make_dir(host, h, &role.rel, role.made.get_mut(index))? {
-        let again =
-            tree::remove(&dir, false, LEFTOVER).is_ok() && make_dir(host, h, &role.rel, role.made.get_mut(index))?;
+    if !is_made && !make_dir(host, h, &role.rel)? {
+        let again = tree::remove(&dir, false, LEFTOVER).is_ok() && make_dir(host, h, &role.rel)?;
         if !again {
             return Ok(false);
         }
@@ -460,27 +516,23 @@ fn fill_one(
             enable_controllers(&dir);
         }
         let leaf = format!("{dir}/{leaf}");
-        fs::create_dir(&leaf).ctx(|| format!("cannot make cgroup {leaf}")).map_err(stage)?;
+        file::make_dir(&leaf).ctx(|| format!("cannot make cgroup {leaf}")).map_err(stage)?;
         set_up(&leaf, share).ctx(|| format!("cannot set up cgroup {leaf}")).map_err(stage)?;
     }
     Ok(true)
 }
 
-/// Makes a group's directory and the missing ones above it; `false` when it exists. `made` counts the new parents.
-fn make_dir(host: &Host, h: &Hierarchy, rel: &str, made: Option<&mut usize>) -> Result<bool> {
-    let mut count = 0;
+/// Makes a group's directory and the missing ones above it; `false` when it exists.
+fn make_dir(host: &Host, h: &Hierarchy, rel: &str) -> Result<bool> {
     let base = h.base_dir();
-    if host.layout == Layout::Unified {
-        enable_controllers(&base);
-    }
     // A parent may go (its last user removes it) between two of our calls: then once more from the top.
     for _ in 0..8 {
         let mut end = rel.find('/');
         while let Some(at) = end {
             let parent = format!("{base}/{}", rel.get(..at).unwrap_or_default());
-            match fs::create_dir(&parent) {
+            match file::make_dir(&parent) {
                 Ok(()) => {
-                    count += 1;
+                    tree::mark(&parent);
                     if h.has("cpuset") {
                         let above = parent.rsplit_once('/').map_or(h.mount.as_str(), |(p, _)| p);
                         let share =
@@ -497,11 +549,8 @@ fn make_dir(host: &Host, h: &Hierarchy, rel: &str, made: Option<&mut usize>) -> 
             end = rel.get(at + 1..).and_then(|r| r.find('/')).map(|n| at + 1 + n);
         }
         let dir = h.dir(rel);
-        match fs::create_dir(&dir) {
+        match file::make_dir(&dir) {
             Ok(()) => {
-                if let Some(m) = made {
-                    *m += count;
-                }
                 return Ok(true);
             }
             Err(e) if e.raw_os_error() == Some(libc::EEXIST) => return Ok(false),
@@ -558,14 +607,14 @@ fn remove_role(host: &Host, role: &Role, kill: bool, leave: bool) -> Result<()> 
     }
     // cgroup2 first: one write there kills whatever is left, in all hierarchies.
     let order = std::iter::once(first).chain((0..host.hierarchies.len()).filter(|i| *i != first));
-    for (i, h) in order.filter_map(|i| host.hierarchies.get(i).map(|h| (i, h))) {
+    for h in order.filter_map(|i| host.hierarchies.get(i)) {
         let dir = h.dir(&role.rel);
         if leave && fs::remove_dir(&dir).is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)) {
             leave_for_base(h);
         }
         let patience = if kill || leave { DYING } else { LEFTOVER };
         match tree::remove(&dir, kill, patience) {
-            Ok(()) => tree::remove_parents(&h.base_dir(), &role.rel, role.made.get(i).copied().unwrap_or(0)),
+            Ok(()) => tree::remove_parents(&h.base_dir(), &role.rel),
             Err(e) if result.is_ok() => {
                 result = Err(Error::io(&e, format!("cannot remove cgroup {dir}")).stage("cgroup"))
             }

@@ -11,6 +11,8 @@ pub mod devices;
 mod file;
 pub mod freezer;
 pub mod groups;
+pub mod item;
+pub mod keys;
 pub mod layout;
 mod leftover;
 mod limits;
@@ -19,7 +21,6 @@ mod live_tests;
 mod names;
 pub mod translate;
 mod tree;
-pub mod keys;
 
 pub use conf::Conf;
 pub use groups::{Groups, prepare};

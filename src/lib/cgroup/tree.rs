@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 use super::file;
+use crate::sys::xattr;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -86,16 +88,26 @@ fn each_process(dir: &Path, depth: u32, f: &mut impl FnMut(i32)) {
     }
 }
 
-/// Removes the empty directories that led to `rel` below `base`, innermost first: only `made`, the first levels of `rel`
-/// that this process made, and never one that somebody else uses by now.
-pub(crate) fn remove_parents(base: &str, rel: &str, made: usize) {
-    let parts: Vec<&str> = rel.split('/').collect();
-    let parents = parts.len().saturating_sub(1);
-    for n in (parents.saturating_sub(made) + 1..=parents).rev() {
-        let Some(head) = parts.get(..n) else { return };
-        if fs::remove_dir(format!("{base}/{}", head.join("/"))).is_err() {
+/// The mark on parent directories that a start made for its groups: whoever uses one last may remove it.
+const MADE: &CStr = c"trusted.lxc.made";
+
+/// Marks a directory as made for our groups. Where that cannot be (no CAP_SYS_ADMIN) the directory stays in the end.
+pub(crate) fn mark(dir: &str) {
+    if let Ok(path) = CString::new(dir) {
+        _ = xattr::set_link(&path, MADE, b"1");
+    }
+}
+
+/// Removes the marked directories that led to `rel` below `base`, innermost first, as far as nobody uses them by now.
+pub(crate) fn remove_parents(base: &str, rel: &str) {
+    let mut rest = rel;
+    while let Some((parent, _)) = rest.rsplit_once('/') {
+        let dir = format!("{base}/{parent}");
+        let marked = CString::new(dir.as_str()).is_ok_and(|path| xattr::get_link(&path, MADE, &mut []).is_ok());
+        if !marked || fs::remove_dir(&dir).is_err() {
             return;
         }
+        rest = parent;
     }
 }
 
@@ -117,10 +129,10 @@ mod tests {
         fs::write(top.join("a/f"), "").unwrap();
         assert!(remove(&a, false, Duration::from_millis(3)).is_err());
         fs::remove_file(top.join("a/f")).unwrap();
-        // Parents: only those made here.
+        // Parents: only marked ones go.
         fs::create_dir_all(top.join("a/x/y")).unwrap();
-        remove_parents(&top.display().to_string(), "a/x/y/leaf", 2);
-        assert!(top.join("a").exists() && !top.join("a/x").exists());
+        remove_parents(&top.display().to_string(), "a/x/y/leaf");
+        assert!(top.join("a/x/y").exists());
         fs::remove_dir_all(&top).unwrap();
     }
 }

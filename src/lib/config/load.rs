@@ -4,8 +4,8 @@
 
 use super::{Config, Problem, Severity, Target, read_file, wording};
 use crate::base::{Error, Result};
-use crate::keys::syntax::{Item, Lines, Pair, position};
 use crate::keys::Bad;
+use crate::keys::syntax::{Item, Lines, Pair, position};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -253,7 +253,8 @@ impl Config {
 impl Loader {
     /// Notes that a file is being read.
     fn enter(&mut self, path: &Path) -> std::result::Result<(), Bad> {
-        let os = |e: std::io::Error| Bad::os(e.raw_os_error().unwrap_or(0), format!("{} cannot be read", path.display()));
+        let os =
+            |e: std::io::Error| Bad::os(e.raw_os_error().unwrap_or(0), format!("{} cannot be read", path.display()));
         let meta = std::fs::metadata(path).map_err(os)?;
         let id = (meta.dev(), meta.ino());
         if meta.is_dir() {

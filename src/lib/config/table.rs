@@ -125,7 +125,11 @@ const fn measure() -> (usize, usize) {
             let mut i = 0;
             count += 1;
             while i < names.len() {
-                if names[i] == SPACE { count += 1 } else { bytes += 1 }
+                if names[i] == SPACE {
+                    count += 1
+                } else {
+                    bytes += 1
+                }
                 i += 1;
             }
             r += 1;

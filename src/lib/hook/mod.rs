@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod conf;
-pub mod run;
 pub mod keys;
+pub mod run;
 
 pub use conf::{Conf, When};
 pub use run::{Call, Rendered, render, render_all};

@@ -16,7 +16,7 @@ pub struct Call<'a> {
     pub section: &'a str,
     /// `pre-start`, …; of a network script `up` or `down`.
     pub kind: &'a str,
-    /// Further arguments, version 0 only: namespaces of a stop hook, type and names of a network script.
+    /// Further arguments: namespaces of a stop hook (version 0 only), type and names of a network script.
     pub extra: &'a [String],
 }
 
@@ -37,11 +37,12 @@ pub struct Rendered {
 /// A NUL byte in the command, the arguments or the environment.
 pub fn render(version: u32, command: &str, call: &Call, env: &[String]) -> Result<Rendered> {
     let mut line = format!("exec {command}");
-    if version == 0 {
-        for word in [call.name, call.section, call.kind].into_iter().chain(call.extra.iter().map(String::as_str)) {
-            line.push(' ');
-            line.push_str(word);
-        }
+    let fixed = if version == 0 { vec![call.name, call.section, call.kind] } else { Vec::new() };
+    // Network scripts keep the device's names as arguments in both versions.
+    let extra = if version == 0 || call.section == "net" { call.extra } else { &[] };
+    for word in fixed.into_iter().chain(extra.iter().map(String::as_str)) {
+        line.push(' ');
+        line.push_str(&quoted(word));
     }
     let argv = vec![cstring("/bin/sh")?, cstring("-c")?, cstring(line)?];
     let mut all: Vec<String> = env.to_vec();
@@ -51,6 +52,16 @@ pub fn render(version: u32, command: &str, call: &Call, env: &[String]) -> Resul
     }
     let envp = all.into_iter().map(cstring).collect::<Result<Vec<_>>>()?;
     Ok(Rendered { command: command.to_string(), argv, envp })
+}
+
+/// A word as the shell takes it unchanged: names of containers and devices may hold blanks and worse.
+fn quoted(word: &str) -> std::borrow::Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''")).into()
+    }
 }
 
 /// Renders all commands of one stage, in order.
@@ -97,6 +108,13 @@ mod tests {
         let r = render(0, "/h a", &call(), &["A=1".into()]).unwrap();
         assert_eq!(r.argv[2].to_str(), Ok("exec /h a c1 lxc pre-start"));
         assert_eq!(r.envp, [c"A=1".to_owned()]);
+    }
+
+    #[test]
+    fn arguments_are_quoted_for_the_shell() {
+        let call = Call { name: "a b;$(id)'", ..call() };
+        let r = render(0, "/h", &call, &[]).unwrap();
+        assert_eq!(r.argv[2].to_str(), Ok("exec /h 'a b;$(id)'\\''' lxc pre-start"));
     }
 
     #[test]

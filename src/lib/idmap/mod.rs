@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod conf;
-pub mod write;
 pub mod keys;
+pub mod write;
 
 pub use conf::Conf;
 pub use write::{Way, check, root_ids, way, write};

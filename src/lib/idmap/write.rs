@@ -54,7 +54,7 @@ fn helper(name: &str, path: &str) -> Option<PathBuf> {
 fn has_file_caps(path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt;
     std::ffi::CString::new(path.as_os_str().as_bytes())
-        .is_ok_and(|p| crate::sys::inner::getxattr(&p, c"security.capability", &mut [0_u8; 64]).is_ok())
+        .is_ok_and(|p| crate::sys::xattr::get(&p, c"security.capability", &mut [0_u8; 64]).is_ok())
 }
 
 /// The lines that the kernel takes (user_namespaces(7)).

@@ -4,7 +4,7 @@
 
 pub use super::address::address;
 use super::state::{MAX_STATE, State};
-use super::wire::{self, CgroupCtx, CgroupFd, Cmd, ConsoleLog, DeviceItem, Head, Msg};
+use super::wire::{self, CgroupCtx, CgroupFd, Cmd, ConsoleLog, DeviceItem, Head, Msg, Wanted};
 use crate::base::Error;
 use crate::sys::scm::{self, Cred, Fds};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
@@ -122,6 +122,29 @@ impl Waiter {
 impl AsFd for Waiter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.conn.as_fd()
+    }
+}
+
+/// A container that is being killed.
+#[derive(Debug)]
+pub struct Stopping {
+    conn: OwnedFd,
+}
+
+impl Stopping {
+    /// Waits until the monitor has let the name go.
+    ///
+    /// # Errors
+    /// What the monitor answers in place of it; [`Fail::Timeout`] after `limit`.
+    pub fn wait(self, limit: Option<Duration>) -> Answer<()> {
+        wait_readable(self.conn.as_fd(), limit.map(|l| Instant::now() + l))?;
+        match Client::receive(self.conn, wire::DATA_MAX) {
+            // The end of the connection is the success, also when it comes as a reset.
+            Err(Fail::Unsupported | Fail::NotRunning) => Ok(()),
+            Ok(r) if r.head.code == -libc::EPERM => Err(Fail::Denied),
+            Ok(r) => Err(Fail::Refused(r.head.code.wrapping_neg())),
+            Err(f) => Err(f),
+        }
     }
 }
 
@@ -474,21 +497,20 @@ impl Client {
         self.ask_text(Cmd::GetLxcpath, "")
     }
 
+    /// STOP: has init killed; what comes back says when the monitor has let the name go.
+    ///
+    /// # Errors
+    /// See [`Fail`].
+    pub fn begin_stop(&self) -> Answer<Stopping> {
+        self.send(Cmd::Stop, &[], 0).map(|conn| Stopping { conn })
+    }
+
     /// STOP: has init killed and waits until the monitor has let the name go.
     ///
     /// # Errors
     /// See [`Fail`]; [`Fail::Timeout`] after `limit`.
     pub fn stop(&self, limit: Option<Duration>) -> Answer<()> {
-        let until = limit.map(|l| Instant::now() + l);
-        let conn = self.send(Cmd::Stop, &[], 0)?;
-        wait_readable(conn.as_fd(), until)?;
-        match Self::receive(conn, wire::DATA_MAX) {
-            // The end of the connection is the success, also when it comes as a reset.
-            Err(Fail::Unsupported | Fail::NotRunning) => Ok(()),
-            Ok(r) if r.head.code == -libc::EPERM => Err(Fail::Denied),
-            Ok(r) => Err(Fail::Refused(r.head.code.wrapping_neg())),
-            Err(f) => Err(f),
-        }
+        self.begin_stop()?.wait(limit)
     }
 
     /// ADD_STATE_CLIENT: asks to be told when one of `wanted` is reached. Nobody listening is STOPPED.
@@ -496,17 +518,26 @@ impl Client {
     /// # Errors
     /// See [`Fail`]; [`Fail::NotRunning`] when STOPPED is not among the wanted.
     pub fn add_state_client(&self, wanted: &[State]) -> Answer<Waiting> {
-        let stopped = |f| match f {
-            Fail::NotRunning | Fail::Unsupported if wanted.contains(&State::Stopped) => {
-                Ok(Waiting::Reached(State::Stopped))
-            }
-            Fail::Unsupported => Err(Fail::NotRunning),
-            f => Err(f),
-        };
-        let reply = match self.ask(Cmd::AddStateClient, &wire::encode_states(wanted), 0) {
+        self.wait_for(Wanted::any(wanted))
+    }
+
+    /// ADD_STATE_CLIENT for the next time that the container runs: to be asked before a reboot is.
+    ///
+    /// # Errors
+    /// As [`Client::add_state_client`].
+    pub fn next_running(&self) -> Answer<Waiting> {
+        self.wait_for(Wanted::next(State::Running))
+    }
+
+    fn wait_for(&self, wanted: Wanted) -> Answer<Waiting> {
+        let reply = match self.ask(Cmd::AddStateClient, &wanted.encode(), 0) {
             Ok(r) => r,
             Err(Fail::Refused(libc::EPERM)) => return Err(Fail::Denied),
-            Err(f) => return stopped(f),
+            Err(Fail::NotRunning | Fail::Unsupported) if wanted.now & 1 != 0 => {
+                return Ok(Waiting::Reached(State::Stopped));
+            }
+            Err(Fail::Unsupported) => return Err(Fail::NotRunning),
+            Err(f) => return Err(f),
         };
         match reply.head.value() {
             MAX_STATE => Ok(Waiting::Later(Waiter { conn: reply.conn })),

@@ -9,5 +9,5 @@ pub mod monitor;
 pub mod state;
 pub mod wire;
 
-pub use command::{Client, Fail, Waiter, Waiting};
+pub use command::{Client, Fail, Stopping, Waiter, Waiting};
 pub use state::State;

@@ -427,18 +427,48 @@ impl DeviceItem {
     }
 }
 
-/// ADD_STATE_CLIENT's wanted states, as sent.
-pub fn encode_states(wanted: &[State]) -> [u8; STATES] {
-    let mut out = [0u8; STATES];
-    for s in wanted {
-        put(&mut out, 4 * *s as usize, &1i32.to_ne_bytes());
-    }
-    out
+/// What ADD_STATE_CLIENT asks for, a bit for each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Answered also when the container is in this state already; 1 on the wire.
+    pub now: u8,
+    /// Answered only when this state is entered again, as RUNNING after a reboot; 2 on the wire.
+    pub next: u8,
 }
 
-/// ADD_STATE_CLIENT's wanted states, a bit each.
-pub fn decode_states(bytes: &[u8; STATES]) -> u8 {
-    (0..8).filter(|i| i32_at(bytes, 4 * i) == 1).fold(0, |set, i| set | 1 << i)
+impl Wanted {
+    /// These states, present ones included.
+    pub fn any(states: &[State]) -> Self {
+        Self { now: states.iter().fold(0, |set, s| set | 1 << *s as u8), next: 0 }
+    }
+
+    /// The next time that this state is entered.
+    pub const fn next(state: State) -> Self {
+        Self { now: 0, next: 1 << state as u8 }
+    }
+
+    /// As sent.
+    pub fn encode(&self) -> [u8; STATES] {
+        let mut out = [0u8; STATES];
+        for i in 0..8usize {
+            let value = if self.next >> i & 1 == 1 { 2 } else { i32::from(self.now >> i & 1) };
+            put(&mut out, 4 * i, &value.to_ne_bytes());
+        }
+        out
+    }
+
+    /// As received.
+    pub fn decode(bytes: &[u8; STATES]) -> Self {
+        let mut wanted = Self::default();
+        for i in 0..8usize {
+            match i32_at(bytes, 4 * i) {
+                0 => {}
+                1 => wanted.now |= 1 << i,
+                _ => wanted.next |= 1 << i,
+            }
+        }
+        wanted
+    }
 }
 
 #[cfg(test)]
@@ -482,7 +512,10 @@ mod tests {
         assert_eq!(ConsoleLog::decode(&l.encode()), l);
         let d = DeviceItem { kind: b'c', major: 1, minor: -1, access: *b"rwm\0", allow: 1 };
         assert_eq!(DeviceItem::decode(&d.encode()), d);
-        assert_eq!(decode_states(&encode_states(&[State::Stopped, State::Thawed])), 0x81);
+        let w = Wanted { now: 0x81, ..Wanted::next(State::Running) };
+        assert_eq!(Wanted::decode(&w.encode()), w);
+        assert_eq!((w.encode()[0], w.encode()[8]), (1, 2));
+        assert_eq!(Wanted::any(&[State::Stopped, State::Thawed]).now, 0x81);
     }
 
     proptest::proptest! {

@@ -3,7 +3,7 @@
 
 pub mod command;
 pub mod conf;
-pub mod limits;
 pub mod keys;
+pub mod limits;
 
 pub use conf::Conf;

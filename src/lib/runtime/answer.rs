@@ -4,7 +4,7 @@
 
 use crate::ipc::State;
 use crate::ipc::state::MAX_STATE;
-use crate::ipc::wire::{self, CgroupCtx, CgroupFd, Cmd, ConsoleLog, DeviceItem, Head};
+use crate::ipc::wire::{self, CgroupCtx, CgroupFd, Cmd, ConsoleLog, DeviceItem, Head, Wanted};
 use std::os::fd::OwnedFd;
 
 /// How far a freeze or thaw has come.
@@ -298,13 +298,13 @@ fn group_ctx(data: &[u8], served: &mut dyn Served) -> Act {
 fn add_state_client(data: &[u8], served: &mut dyn Served) -> Act {
     // An error number would be read as a state by the clients: the end of the connection is the kinder refusal.
     let Ok(states) = data.try_into() else { return Act::Close };
-    let wanted = wire::decode_states(states);
+    let wanted = Wanted::decode(states);
     let state = served.state();
-    if wanted & (1 << state as u8) != 0 {
+    if wanted.now & (1 << state as u8) != 0 {
         let head = Head::inline(state.number(), state.number());
         return Act::Reply(Answer { head, ..Answer::default() });
     }
-    Act::HoldStates(Answer { head: Head::inline(MAX_STATE, MAX_STATE), ..Answer::default() }, wanted)
+    Act::HoldStates(Answer { head: Head::inline(MAX_STATE, MAX_STATE), ..Answer::default() }, wanted.now | wanted.next)
 }
 
 fn freeze(on: bool, head: &Head, served: &mut dyn Served) -> Act {

@@ -9,12 +9,10 @@ use super::ring::Ring;
 use crate::base::{Context, Error, Result};
 use crate::ipc::wire::ConsoleLog;
 use crate::sys::fd;
+use crate::sys::{path, pty, tty};
 use crate::terminal;
-use nix::fcntl::{OFlag, open};
-use nix::pty::openpty;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use nix::sys::stat::Mode;
-use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use std::ffi::CString;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -34,24 +32,16 @@ const CHUNK: usize = 2048;
 /// Who the container talks to.
 #[derive(Debug)]
 enum Peer {
-    /// A terminal, whose settings come back at the end.
-    Tty { fd: OwnedFd, saved: Box<Termios>, readable: bool },
-    /// The pty of a pair whose ptx a client has; the client's connection.
-    Proxy { fd: OwnedFd, holder: u64 },
+    /// A terminal, whose modes come back at the end.
+    Tty { fd: OwnedFd, _raw: tty::Raw, readable: bool },
+    /// The pty of a pair whose ptx a client has; the client's connection and the window that it had last.
+    Proxy { fd: OwnedFd, holder: u64, window: tty::Winsize },
 }
 
 impl Peer {
     fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Peer::Tty { fd, .. } | Peer::Proxy { fd, .. } => fd.as_fd(),
-        }
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        if let Peer::Tty { fd, saved, .. } = self {
-            let _ = tcsetattr(&*fd, SetArg::TCSAFLUSH, saved);
         }
     }
 }
@@ -87,19 +77,20 @@ impl Console {
         };
         let ring = usize::try_from(conf.console_buffer).ok().filter(|n| *n > 0).map(Ring::new);
         let peer = match (&conf.console_path, daemonize) {
-            (Some(path), _) => Some(tty(path)?),
+            (Some(path), _) => Some(terminal_peer(path)?),
             // The starter's terminal: without one the output is dropped.
-            (None, false) => tty("/dev/tty").ok(),
+            (None, false) => terminal_peer("/dev/tty").ok(),
             (None, true) => None,
         };
         Ok(Self { log, ring, peer, ..Self::default() })
     }
 
-    /// Whether a terminal is the peer: then the container's window size follows it.
-    pub fn tty(&self) -> Option<BorrowedFd<'_>> {
-        match &self.peer {
-            Some(Peer::Tty { fd, .. }) => Some(fd.as_fd()),
-            _ => None,
+    /// The container's window takes the size of the terminal that is the peer, if one is.
+    pub fn resize(&self, ptx: BorrowedFd<'_>) {
+        if let Some(Peer::Tty { fd, .. }) = &self.peer
+            && let Ok(size) = tty::winsize(fd)
+        {
+            let _ = tty::set_winsize(ptx, size);
         }
     }
 
@@ -221,6 +212,14 @@ impl Console {
     fn from_peer(&mut self, ptx: BorrowedFd<'_>) {
         let mut buf = [0u8; CHUNK];
         let Some(peer) = &mut self.peer else { return };
+        // Whoever has the pair's other end may have resized it.
+        if let Peer::Proxy { fd, window, .. } = peer
+            && let Ok(size) = tty::winsize(&*fd)
+            && size != *window
+        {
+            *window = size;
+            let _ = tty::set_winsize(ptx, size);
+        }
         let n = match (fd::read_into(peer.fd(), &mut buf), &mut *peer) {
             (Ok(n), _) if n > 0 => n,
             (Err(e), _) if e.kind() == ErrorKind::WouldBlock => return,
@@ -261,15 +260,10 @@ impl Console {
         if self.peer.is_some() {
             return Err(libc::EBADF);
         }
-        let pair = openpty(None, None).map_err(|e| e as i32)?;
-        let os = |e: std::io::Error| e.raw_os_error().unwrap_or(libc::EIO);
-        fd::set_cloexec(pair.master.as_fd(), true).map_err(os)?;
-        fd::set_cloexec(pair.slave.as_fd(), true).map_err(os)?;
-        fd::set_nonblocking(pair.slave.as_fd(), true).map_err(os)?;
-        raw(pair.slave.as_fd()).map_err(|e| e as i32)?;
-        epoll.add(&pair.slave, EpollEvent::new(EpollFlags::EPOLLIN, PEER)).map_err(|e| e as i32)?;
-        self.peer = Some(Peer::Proxy { fd: pair.slave, holder });
-        Ok(pair.master)
+        let pair = proxy().map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?;
+        epoll.add(&pair.pty, EpollEvent::new(EpollFlags::EPOLLIN, PEER)).map_err(|e| e as i32)?;
+        self.peer = Some(Peer::Proxy { fd: pair.pty, holder, window: tty::Winsize::default() });
+        Ok(pair.ptx)
     }
 
     /// The connection `holder` has ended.
@@ -280,7 +274,8 @@ impl Console {
         }
     }
 
-    /// Init has ended: what it wrote last still goes where it belongs.
+    /// Init has ended: what it wrote last still goes where it belongs. A client's pair goes with it; the log, the ring
+    /// buffer and the terminal stay for the next init.
     pub fn drain(&mut self, ptx: BorrowedFd<'_>) {
         // Bounded: other processes of the container may still write.
         for _ in 0..64 {
@@ -288,6 +283,10 @@ impl Console {
                 break;
             }
         }
+        if matches!(self.peer, Some(Peer::Proxy { .. })) {
+            self.drop_peer();
+        }
+        self.to_container = Vec::new();
     }
 
     /// Answers CONSOLE_LOG.
@@ -304,23 +303,22 @@ impl Console {
     }
 }
 
-/// Puts a terminal into raw mode and returns what it was before.
-fn raw(fd: BorrowedFd<'_>) -> nix::Result<Termios> {
-    let saved = tcgetattr(fd)?;
-    let mut t = saved.clone();
-    cfmakeraw(&mut t);
-    tcsetattr(fd, SetArg::TCSANOW, &t)?;
-    Ok(saved)
+/// A pair that passes every byte on as it is.
+fn proxy() -> std::io::Result<pty::Pty> {
+    let pair = pty::open_host()?;
+    tty::Modes::of(&pair.pty)?.raw().set(&pair.pty, false)?;
+    fd::set_nonblocking(pair.pty.as_fd(), true)?;
+    Ok(pair)
 }
 
 /// Opens a terminal as the console's peer.
-fn tty(path: &str) -> Result<Peer> {
+fn terminal_peer(path: &str) -> Result<Peer> {
     let what = || format!("lxc.console.path {path}");
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    let fd = open(path, flags, Mode::empty()).ctx(what)?;
-    match raw(fd.as_fd()) {
-        Ok(saved) => Ok(Peer::Tty { fd, saved: Box::new(saved), readable: true }),
-        Err(e) => Err(Error::os(e as i32, what()).hint("name a terminal, or `none` for no console")),
+    let name = CString::new(path).map_err(|_| Error::os(libc::EINVAL, what()))?;
+    let fd = path::open(&name, libc::O_RDWR | libc::O_NOCTTY | libc::O_NONBLOCK, 0).ctx(what)?;
+    match tty::Raw::enter(&fd) {
+        Ok(raw) => Ok(Peer::Tty { fd, _raw: raw, readable: true }),
+        Err(e) => Err(Error::io(&e, what()).hint("name a terminal, or `none` for no console")),
     }
 }
 
@@ -338,12 +336,12 @@ mod tests {
     }
 
     fn bench(conf: &terminal::Conf) -> Bench {
-        let pair = openpty(None, None).unwrap();
-        raw(pair.slave.as_fd()).unwrap();
+        let pair = pty::open_host().unwrap();
+        tty::Modes::of(&pair.pty).unwrap().raw().set(&pair.pty, false).unwrap();
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
         let mut console = Console::open(conf, true).unwrap();
-        console.register(&epoll, pair.master.as_fd()).unwrap();
-        Bench { epoll, ptx: pair.master, inside: pair.slave, console }
+        console.register(&epoll, pair.ptx.as_fd()).unwrap();
+        Bench { epoll, ptx: pair.ptx, inside: pair.pty, console }
     }
 
     impl Bench {

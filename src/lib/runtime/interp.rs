@@ -25,17 +25,22 @@ pub struct Script {
     /// /dev/null of the host.
     pub null: OwnedFd,
     /// Init.
-    pub exec: ExecArgs,
+    pub exec: Exec,
     /// The signal mask that init gets.
     pub mask: sys::signal::SigSet,
-    /// The file mode mask that hooks and init get.
-    pub umask: u32,
     /// Each op's time is told.
     pub trace: bool,
-    /// Path of /proc/self/… names: where the private proc instance is asked for.
-    pub wants_proc: bool,
-    /// lxc-execute: the child itself supervises the command, nothing is executed in its place.
-    pub supervise: bool,
+    /// lxc-execute: the child itself becomes the small init that supervises the command.
+    pub supervise: Option<fn(&Exec) -> !>,
+}
+
+/// What is executed.
+#[derive(Debug)]
+pub struct Exec {
+    /// Where it may be, in the order of the search.
+    pub paths: Vec<CString>,
+    /// Arguments and environment.
+    pub args: ExecArgs,
 }
 
 /// An op's failure: errno, and the wait status of a hook that failed.
@@ -70,12 +75,16 @@ pub struct Child<'a> {
     /// A proc instance of the container's own, attached nowhere.
     pub(super) proc: Option<OwnedFd>,
     pub(super) slots: [Option<OwnedFd>; slot::COUNT],
+    /// The directory worked in last.
+    pub(super) parent: Option<super::interp_path::Parent>,
+    /// The file mode mask that hooks and init get.
+    umask: u32,
 }
 
 impl<'a> Child<'a> {
     /// Before the first op.
-    pub fn new(script: &'a Script, channel: &'a Channel) -> Self {
-        Self { script, channel, root: None, proc: None, slots: [const { None }; slot::COUNT] }
+    pub fn new(script: &'a Script, channel: &'a Channel, umask: u32) -> Self {
+        Self { script, channel, root: None, proc: None, slots: [const { None }; slot::COUNT], parent: None, umask }
     }
 
     /// Carries out all ops; the first failure that counts ends it.
@@ -120,19 +129,29 @@ impl<'a> Child<'a> {
             | Act::Write { .. }
             | Act::Own { .. } => self.file_act(act),
             Act::WriteFd(..) | Act::Open { .. } | Act::Close(_) | Act::OwnFd { .. } => self.fd_act(act),
-            Act::Mount(m) => Ok(self.mount(m)?),
-            Act::Umount(at, flags) => Ok(self.umount(at, *flags)?),
+            Act::Mount(_) | Act::Umount(..) | Act::Rootfs(_) | Act::Pivot | Act::Hook(_) => self.mount_act(act),
             Act::Propagate(at, how) => Ok(self.propagate(at, *how)?),
-            Act::Rootfs(r) => Ok(self.rootfs(r)?),
-            Act::Pivot => Ok(self.pivot()?),
             Act::Pty { .. } | Act::Stdio(_) | Act::Dup2 { .. } | Act::StdioNull | Act::Setsid | Act::Ctty(_) => {
                 self.terminal_act(act)
             }
-            Act::Hook(n) => self.hook(*n),
             Act::Sync(n) => self.meet(*n),
             Act::SendFds { what, slots } => self.send_fds(*what, slots),
             other => self.process_act(other),
         }
+    }
+
+    /// What may put something else where paths led before.
+    fn mount_act(&mut self, act: &Act) -> Done {
+        let done = match act {
+            Act::Mount(m) => self.mount(m).map_err(Fault::from),
+            Act::Umount(at, flags) => self.umount(at, *flags).map_err(Fault::from),
+            Act::Rootfs(r) => self.rootfs(r).map_err(Fault::from),
+            Act::Pivot => self.pivot().map_err(Fault::from),
+            Act::Hook(n) => self.hook(*n),
+            _ => Err(err(libc::ENOSYS).into()),
+        };
+        self.parent = None;
+        done
     }
 
     fn fd_act(&mut self, act: &Act) -> Done {
@@ -164,15 +183,15 @@ impl<'a> Child<'a> {
         match act {
             Act::Pty { ptmx, slot } => {
                 let ptx = self.open(ptmx, libc::O_RDWR | libc::O_NOCTTY)?;
-                let pty = sys::inner::pty_peer(ptx.as_fd())?;
-                self.put(*slot, ptx)?;
-                self.put(*slot + 1, pty)
+                let pair = sys::pty::open_from(ptx)?;
+                self.put(*slot, pair.ptx)?;
+                self.put(*slot + 1, pair.pty)
             }
             Act::Stdio(fd) => Ok(stdio(self.fd(*fd)?)?),
             Act::Dup2 { fd, to } => Ok(sys::fd::dup_onto(self.fd(*fd)?, *to)?),
             Act::StdioNull => Ok(stdio(self.script.null.as_fd())?),
             Act::Setsid => Ok(sys::process::setsid().map(drop)?),
-            Act::Ctty(fd) => Ok(sys::inner::set_controlling_tty(self.fd(*fd)?)?),
+            Act::Ctty(fd) => Ok(sys::pty::set_controlling_tty(self.fd(*fd)?)?),
             _ => Err(err(libc::ENOSYS).into()),
         }
     }
@@ -205,11 +224,15 @@ impl<'a> Child<'a> {
             Act::Personality(p) => drop(sys::process::personality(*p)?),
             Act::Keyring => sys::process::new_session_keyring()?,
             Act::Seccomp { program, flags, slot } => {
-                if let Some(listener) = sys::inner::seccomp_load(program, *flags)? {
+                if let Some(listener) = sys::seccomp::load_filter(program, *flags)? {
                     self.put(*slot, listener)?;
                 }
             }
             Act::Chdir { path, create } => chdir(path, *create)?,
+            Act::Netlink(slot) => {
+                let socket = sys::netlink::open_fd()?;
+                self.put(*slot, socket)?;
+            }
             Act::Umask(mask) => {
                 sys::process::umask(*mask);
             }
@@ -257,7 +280,7 @@ impl<'a> Child<'a> {
 
     /// Runs a hook and waits for it.
     fn hook(&mut self, n: usize) -> Done {
-        let script = self.script;
+        let (script, umask) = (self.script, self.umask);
         let args = script.hooks.get(n).ok_or_else(|| err(libc::EINVAL))?;
         self.channel.send(&Record::new(Kind::Hook, n as u32), &[])?;
         let child = sys::process::clone3(&Clone3::default(), || {
@@ -265,7 +288,7 @@ impl<'a> Child<'a> {
                 let _ = sys::fd::dup_onto(out.as_fd(), 1);
                 let _ = sys::fd::dup_onto(out.as_fd(), 2);
             }
-            sys::process::umask(script.umask);
+            sys::process::umask(umask);
             let e = sys::process::execve(args.program().unwrap_or(c""), args);
             sys::process::exit_now(if e.raw_os_error() == Some(libc::ENOENT) { 127 } else { 126 })
         })?;

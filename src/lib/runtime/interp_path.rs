@@ -91,12 +91,18 @@ fn step(dir: BorrowedFd<'_>, part: &[u8], mode: u32) -> io::Result<OwnedFd> {
     }
 }
 
-/// The parent of a path, made 0755 where it is missing, and the last component.
+/// The parent of a path, made 0755 where it is missing, and the last component. Where all of it is there, one call does.
 fn make_parent(base: BorrowedFd<'_>, path: &CStr) -> io::Result<(OwnedFd, Name)> {
     let count = parts(path).count();
     let Some(last) = parts(path).last() else { return Err(err(libc::EINVAL)) };
     if last == b".." {
         return Err(err(libc::EXDEV));
+    }
+    let mut buf = [0_u8; 128];
+    if let Some(dir) = short_prefix(path, &mut buf)
+        && let Ok(dir) = enter(base, dir)
+    {
+        return Ok((dir, Name::new(last)?));
     }
     let mut here = enter(base, c".")?;
     for part in parts(path).take(count - 1) {
@@ -109,6 +115,22 @@ fn make_parent(base: BorrowedFd<'_>, path: &CStr) -> io::Result<(OwnedFd, Name)>
 fn chmod_node(node: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     let mut buf = [0_u8; 32];
     sys::path::chmodat(sys::path::cwd(), sys::path::proc_fd_path(node, &mut buf), mode)
+}
+
+/// What stands before the last component, when it is short enough for the buffer; `.` for nothing.
+fn short_prefix<'b>(path: &CStr, buf: &'b mut [u8; 128]) -> Option<&'b CStr> {
+    let bytes = path.to_bytes();
+    let end = bytes.iter().rposition(|b| *b != b'/')?;
+    let Some(cut) = bytes.get(..end)?.iter().rposition(|b| *b == b'/') else { return Some(c".") };
+    buf.get_mut(..cut)?.copy_from_slice(bytes.get(..cut)?);
+    buf.get(..=cut).and_then(|b| CStr::from_bytes_with_nul(b).ok())
+}
+
+/// The directory below the rootfs that ops worked in last: nodes and links of /dev come in rows. Any mount empties it.
+pub(super) struct Parent {
+    path: [u8; 128],
+    len: usize,
+    dir: OwnedFd,
 }
 
 impl Child<'_> {
@@ -144,15 +166,27 @@ impl Child<'_> {
         self.resolve(at, flags, 0, Resolve::InRoot)
     }
 
-    /// A place as directory and path, its parent directories made.
-    fn parent(&mut self, at: &At) -> io::Result<(OwnedFd, Name)> {
-        match self.base(at)? {
+    /// A place as directory and name, its parent directories made; the directory stays in `self.parent`.
+    fn parent(&mut self, at: &At) -> io::Result<(BorrowedFd<'_>, Name)> {
+        let mut prefix = [0_u8; 128];
+        let len = match at {
+            At::Rootfs(path) => short_prefix(below(path), &mut prefix).map_or(0, |p| p.count_bytes()),
+            _ => 0,
+        };
+        let same = |p: &Parent| len > 0 && p.len == len && p.path == prefix;
+        if let (Some(true), At::Rootfs(path)) = (self.parent.as_ref().map(same), at) {
+            let name = Name::new(parts(path).last().ok_or_else(|| err(libc::EINVAL))?)?;
+            let dir = self.parent.as_ref().ok_or_else(|| err(libc::ENOENT))?;
+            return Ok((dir.dir.as_fd(), name));
+        }
+        let (dir, name) = match self.base(at)? {
             (Base::Host, path) => {
                 let root = sys::path::open(c"/", PATH | libc::O_DIRECTORY, 0)?;
-                make_parent(root.as_fd(), path)
+                make_parent(root.as_fd(), path)?
             }
-            (Base::Dir(dir), path) => make_parent(dir, path),
-        }
+            (Base::Dir(dir), path) => make_parent(dir, path)?,
+        };
+        Ok((self.parent.insert(Parent { path: prefix, len, dir }).dir.as_fd(), name))
     }
 
     /// mkdir -p.
@@ -169,10 +203,10 @@ impl Child<'_> {
     /// An empty file where nothing is; opened as a node.
     pub(super) fn touch(&mut self, at: &At, mode: u32) -> io::Result<OwnedFd> {
         let (dir, name) = self.parent(at)?;
-        let node = |flags| sys::path::openat2(dir.as_fd(), name.as_c(), flags, 0, Resolve::BeneathNoLinks);
+        let node = |flags| sys::path::openat2(dir, name.as_c(), flags, 0, Resolve::BeneathNoLinks);
         match node(PATH | libc::O_NOFOLLOW) {
             Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
-                match sys::path::mknodat(dir.as_fd(), name.as_c(), libc::S_IFREG | mode, 0) {
+                match sys::path::mknodat(dir, name.as_c(), libc::S_IFREG | mode, 0) {
                     Err(e) if e.raw_os_error() != Some(libc::EEXIST) => return Err(e),
                     _ => {}
                 }
@@ -188,7 +222,7 @@ impl Child<'_> {
             Act::Touch(at, mode) => drop(self.touch(at, *mode)?),
             Act::Symlink { to, at } => {
                 let (dir, name) = self.parent(at)?;
-                match sys::path::symlinkat(to, dir.as_fd(), name.as_c()) {
+                match sys::path::symlinkat(to, dir, name.as_c()) {
                     Err(e) if e.raw_os_error() != Some(libc::EEXIST) => return Err(e.into()),
                     _ => {}
                 }
@@ -224,15 +258,15 @@ impl Child<'_> {
     /// A real device node that can be opened.
     fn node(&mut self, at: &At, mode: u32, dev: u64, ids: (u32, u32)) -> io::Result<()> {
         let (dir, name) = self.parent(at)?;
-        match sys::path::mknodat(dir.as_fd(), name.as_c(), mode, dev) {
+        match sys::path::mknodat(dir, name.as_c(), mode, dev) {
             Ok(()) => {
                 if ids != (0, 0) {
-                    sys::path::chownat(dir.as_fd(), name.as_c(), ids.0, ids.1)?;
+                    sys::path::chownat(dir, name.as_c(), ids.0, ids.1)?;
                 }
                 Ok(())
             }
             Err(e) if e.raw_os_error() == Some(libc::EEXIST) => {
-                let stat = sys::path::statat(dir.as_fd(), name.as_c(), false)?;
+                let stat = sys::path::statat(dir, name.as_c(), false)?;
                 let same = stat.mode & libc::S_IFMT == mode & libc::S_IFMT && stat.rdev == dev;
                 if same { Ok(()) } else { Err(err(libc::EEXIST)) }
             }

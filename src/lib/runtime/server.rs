@@ -48,6 +48,15 @@ impl Stage {
     const fn unfinished(&self) -> bool {
         matches!(self, Stage::Head { .. } | Stage::Data { .. } | Stage::Listener | Stage::Reply { .. })
     }
+
+    /// What has to be known of the connection: of one that is kept only its end.
+    fn interest(&self) -> EpollFlags {
+        match self {
+            Stage::Head { .. } | Stage::Data { .. } | Stage::Listener => EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP,
+            Stage::Reply { .. } => EpollFlags::EPOLLOUT,
+            Stage::Stop | Stage::Tty(_) | Stage::States(_) | Stage::Freeze(_) => EpollFlags::EPOLLRDHUP,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -105,7 +114,7 @@ impl Server {
     pub fn register(&self, epoll: &Epoll) -> io::Result<()> {
         epoll.add(&self.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
         for c in &self.conns {
-            epoll.add(&c.fd, EpollEvent::new(EpollFlags::EPOLLRDHUP, c.token))?;
+            epoll.add(&c.fd, EpollEvent::new(c.stage.interest(), c.token))?;
         }
         Ok(())
     }
@@ -173,12 +182,11 @@ impl Server {
             }
             let token = self.next;
             self.next += 1;
-            if scm::pass_cred(fd.as_fd()).is_err()
-                || epoll.add(&fd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP, token)).is_err()
+            let stage = Stage::Head { bytes: [0; wire::HEAD], have: 0 };
+            if scm::pass_cred(fd.as_fd()).is_err() || epoll.add(&fd, EpollEvent::new(stage.interest(), token)).is_err()
             {
                 continue;
             }
-            let stage = Stage::Head { bytes: [0; wire::HEAD], have: 0 };
             self.conns.push(Conn { token, fd, stage, deadline: Some(Instant::now() + self.patience) });
             // Most requests have arrived by now: one turn of the event loop less.
             self.event(epoll, token, EpollFlags::EPOLLIN, served);
@@ -239,14 +247,22 @@ impl Server {
         });
     }
 
-    /// Init has ended and will be started again: who waits for RUNNING stays, all others see the end of their connection,
-    /// which is STOPPED to them.
-    pub fn end_of_instance(&mut self, served: &mut dyn Served) {
-        let keep = |c: &Conn| matches!(c.stage, Stage::States(w) if w & (1 << State::Running as u8) != 0);
-        let over: Vec<u64> = self.conns.iter().filter(|c| !keep(c)).map(|c| c.token).collect();
-        for token in over {
+    /// Init has ended: reservations of its terminals end with them.
+    pub fn end_of_terminals(&mut self, served: &mut dyn Served) {
+        let over = |c: &Conn| matches!(c.stage, Stage::Tty(_)).then_some(c.token);
+        while let Some(token) = self.conns.iter().find_map(over) {
             self.remove(token, served);
         }
+    }
+
+    /// The container has stopped and will be started again: who waits for RUNNING stays, and requests that are under way;
+    /// all others see the end of their connection, which is STOPPED to them.
+    pub fn end_of_instance(&mut self) {
+        self.conns.retain(|c| match c.stage {
+            Stage::States(wanted) => wanted & (1 << State::Running as u8) != 0,
+            Stage::Stop | Stage::Tty(_) | Stage::Freeze(_) => false,
+            Stage::Head { .. } | Stage::Data { .. } | Stage::Listener | Stage::Reply { .. } => true,
+        });
     }
 }
 
@@ -348,8 +364,7 @@ impl Conn {
         };
         self.stage = stage;
         self.deadline = limit.map(|s| Instant::now() + Duration::from_secs(s));
-        // From now on only its end matters.
-        let _ = epoll.modify(&self.fd, &mut EpollEvent::new(EpollFlags::EPOLLRDHUP, self.token));
+        let _ = epoll.modify(&self.fd, &mut EpollEvent::new(self.stage.interest(), self.token));
         match reply.is_none_or(|r| self.say(r)) {
             true => Step::Keep,
             false => Step::Drop,
@@ -377,7 +392,7 @@ impl Conn {
         let step = self.flush();
         if matches!(step, Step::Keep) {
             self.deadline = Some(Instant::now() + PATIENCE);
-            let _ = epoll.modify(&self.fd, &mut EpollEvent::new(EpollFlags::EPOLLOUT, self.token));
+            let _ = epoll.modify(&self.fd, &mut EpollEvent::new(self.stage.interest(), self.token));
         }
         step
     }

@@ -12,14 +12,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub mod meet {
     /// Right after the clone: id maps.
     pub const STARTUP: u8 = 0;
-    /// The child has its ids and its network namespace: network.
+    /// The parent has the child's netlink socket: network. Nobody waits for it but hooks that run inside, by `WAIT`.
     pub const NETWORK: u8 = 1;
     /// The set-up inside is done, nothing is executed yet: device rules, start-host hook.
     pub const DEVICES: u8 = 2;
     /// All descriptors are sent: the parent's last work before exec.
     pub const READY: u8 = 3;
+    /// The parent has dealt with all that was sent so far.
+    pub const WAIT: u8 = 4;
     /// For traces.
-    pub const NAMES: [&str; 4] = ["startup", "network", "devices", "ready"];
+    pub const NAMES: [&str; 5] = ["startup", "network", "devices", "ready", "wait"];
 }
 
 /// What a message with descriptors carries.

@@ -4,9 +4,11 @@
 
 pub mod backend;
 pub mod conf;
+pub mod keys;
 pub mod overlay;
 pub mod rootfs;
-pub mod keys;
+pub mod tree;
 
 pub use conf::Conf;
 pub use rootfs::{Prepared, prepare};
+pub use tree::{make_rootfs, remove_path};

@@ -11,7 +11,7 @@ pub mod flock;
 pub mod fsops;
 #[cfg(test)]
 pub mod getopt_oracle;
-pub mod inner;
+pub mod heap;
 pub mod mount;
 pub mod netlink;
 pub mod ns;
@@ -22,12 +22,14 @@ pub mod process;
 pub mod pty;
 pub mod random;
 mod rc;
+pub mod regex;
 pub mod scm;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod tty;
+pub mod walk;
 pub mod xattr;
 
 use std::io;

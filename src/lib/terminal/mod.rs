@@ -4,9 +4,9 @@
 
 pub mod conf;
 pub mod dev;
+pub mod keys;
 pub mod prepare;
 pub mod pts;
-pub mod keys;
 
 pub use conf::Conf;
 pub use dev::{autodev_ops, boot_id_ops, link_ops, node_ops};

@@ -168,12 +168,12 @@ pub fn stdio_ops(conf: &Conf, facts: &Facts, prepared: &Prepared, init_uid: u32)
     } else {
         prepared.console.as_ref().filter(|_| !facts.daemonize).map(|c| FdRef::Inherited(c.pty.as_raw_fd()))
     };
-    let foreground_command = facts.useinit && !facts.daemonize;
-    let wanted = !foreground_command || std::io::stdin().is_terminal();
     let act = match console {
-        Some(fd) if wanted => Act::Stdio(fd),
+        // A command in the foreground keeps what is no terminal.
+        Some(fd) if facts.useinit && !facts.daemonize => return replace_terminals(fd),
+        Some(fd) => Act::Stdio(fd),
         None if facts.daemonize => Act::StdioNull,
-        _ => return Vec::new(),
+        None => return Vec::new(),
     };
     let mut ops = vec![Op::new("console", "standard input, output and error", act.clone())];
     if let Act::Stdio(fd) = act {
@@ -182,6 +182,13 @@ pub fn stdio_ops(conf: &Conf, facts: &Facts, prepared: &Prepared, init_uid: u32)
         ops.push(Op::new("console", "/dev/console", own).optional());
     }
     ops
+}
+
+/// The console in place of those of 0, 1 and 2 that are terminals now.
+fn replace_terminals(console: FdRef) -> Vec<Op> {
+    let streams = [std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
+    let dup = |(to, _)| Op::new("console", format!("file descriptor {to}"), Act::Dup2 { fd: console, to });
+    (0..).zip(streams).filter(|s| s.1).map(dup).collect()
 }
 
 #[cfg(test)]

@@ -150,8 +150,14 @@ pub fn add(c: &mut Cases) {
             t.inside("c1", "cd /dev && ls tty1 tty2 tty3 tty4 console 2>/dev/null | sort | tr '\\n' ' '"),
             "console tty1 tty2 tty3"
         );
-        assert!(t.inside("c1", "tr '\\0' '\\n' < /proc/1/environ").contains("container_ttys=pts/"));
     });
+
+    c.add("console.container_ttys", |t| {
+        t.run("c1", TTYS);
+        let env = t.inside("c1", "tr '\\0' '\\n' < /proc/1/environ");
+        assert!(env.contains("container_ttys=pts/"), "{env}");
+    })
+    .since("7.0");
 
     c.add("console.tty_dir", |t| {
         t.run("c1", &format!("{TTYS}lxc.tty.dir = lxc"));
@@ -159,7 +165,5 @@ pub fn add(c: &mut Cases) {
             t.inside("c1", "readlink /dev/tty1; ls /dev/lxc | tr '\\n' ' '"),
             "lxc/tty1\nconsole tty1 tty2 tty3"
         );
-        let env = t.inside("c1", "tr '\\0' '\\n' < /proc/1/environ");
-        assert!(env.contains("container_ttys="), "{env}");
     });
 }

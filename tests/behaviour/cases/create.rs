@@ -306,15 +306,17 @@ pub fn add(c: &mut Cases) {
     });
 
     c.add("create.debian_template", |t| {
-        t.sh_within("lxc-create -n deb -t debian -- -r bookworm", 500).ok();
-        t.sh_within("lxc-start -n deb", 60).ok();
-        t.until_within("systemd is up", 120, |t| {
-            let o = t.sh("lxc-attach -n deb -- systemctl is-system-running");
-            o.out.starts_with("running") || o.out.starts_with("degraded")
-        });
-        t.sh_within("lxc-stop -n deb", 70).ok();
+        let online = t.online();
+        let cache = std::env::var("LXCB_REPO").unwrap_or_default() + "/target/test-cache";
+        t.sh_within(
+            &format!("mkdir -p {cache}; LXC_CACHE_PATH={cache} {online} lxc-create -n deb -t debian -- -r bookworm"),
+            900,
+        )
+        .ok();
+        crate::cases::systemd::boots(t, "deb");
         t.sh("lxc-destroy -n deb").ok();
+        t.gone("/var/lib/lxc/deb");
     })
     .needs(&[Need::Registry])
-    .limit(600);
+    .limit(1200);
 }

@@ -34,7 +34,7 @@ pub fn add(c: &mut Cases) {
     c.add("execute.environment", |t| {
         t.mk("c1", "lxc.environment = MINE=yes");
         let o = t.sh("FOO=bar lxc-execute -n c1 -- env");
-        o.ok().out_has("container=lxc\n").out_has("MINE=yes\n").out_lacks("FOO=").out_has("PATH=");
+        o.ok().out("MINE=yes\ncontainer=lxc\n");
     });
 
     for opt in ["-f ", "--rcfile="] {

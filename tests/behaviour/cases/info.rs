@@ -59,10 +59,10 @@ pub fn add(c: &mut Cases) {
         t.sh("lxc-info -n c1 --config=lxc.tty.max -c lxc.uts.name").ok().out("lxc.tty.max = 4\nlxc.uts.name = c1\n");
         t.sh("lxc-info -n c1 -c lxc.net").ok().out("lxc.net = empty\n\n");
         t.sh("lxc-info -n c1 -c lxc.cap.drop").ok().out("lxc.cap.drop = sys_time\nsys_boot\n\n");
-        t.sh("lxc-info -n c1 -c lxc.cap.keep").ok().out("lxc.cap.keep =\n");
+        t.sh("lxc-info -n c1 -c lxc.group").ok().out("lxc.group =\n");
         t.sh("lxc-info -n c1 -c nosuch").ok().err_has("nosuch invalid");
         t.sh("lxc-info -n c1 -H -c lxc.uts.name").ok().out("c1\n");
-        t.sh("lxc-info -n c1 -H -c lxc.cap.keep").ok().out("\n");
+        t.sh("lxc-info -n c1 -H -c lxc.group").ok().out("\n");
         t.sh("lxc-info -n c1 -H -c lxc.uts.name -c lxc.tty.max").ok().out("lxc.uts.name = c1\nlxc.tty.max = 4\n");
     })
     .covers("info -c --config");
@@ -91,6 +91,12 @@ pub fn add(c: &mut Cases) {
             t.sh(&format!("lxc-info -n c1 -c {key} -H")).ok().err("").out(&format!("{value}\n"));
         }
     });
+
+    c.add("info.cap_keep_is_not_cap_drop", |t| {
+        t.mk("c1", "lxc.cap.drop = sys_time sys_boot");
+        t.sh("lxc-info -n c1 -c lxc.cap.keep").ok().out("lxc.cap.keep =\n");
+    })
+    .since("7.0");
 
     c.add("info.missing", |t| {
         t.sh("lxc-info -n nope").code(1).out("").err_has("nope doesn't exist");

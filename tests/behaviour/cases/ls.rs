@@ -15,7 +15,9 @@ pub fn add(c: &mut Cases) {
     c.add("ls.plain_pads_to_the_widest", |t| {
         t.mk("alpha", "");
         t.mk("b", "");
-        t.sh("lxc-ls").ok().out("alpha \nb     \n").err("");
+        t.sh("lxc-ls").ok().out("alpha\nb    \n").err("");
+        t.sh("lxc-destroy -n alpha").ok();
+        t.sh("lxc-ls").ok().out("b   \n");
     });
 
     c.add("ls.empty_and_missing_store", |t| {

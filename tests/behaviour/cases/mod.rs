@@ -3,15 +3,25 @@
 use crate::case::Cases;
 
 mod attach;
+mod cgroups;
 mod common;
+mod config;
 mod console;
 mod create;
 mod destroy;
 mod execute;
+mod hooks;
+mod hostile;
 mod info;
+mod inside;
+mod life;
 mod ls;
+mod mixed;
+mod network;
+pub mod options;
 mod start;
 mod stop;
+mod systemd;
 
 /// Every case, in the order of the files.
 pub fn all() -> Cases {
@@ -26,5 +36,15 @@ pub fn all() -> Cases {
     info::add(&mut c);
     stop::add(&mut c);
     destroy::add(&mut c);
+    config::add(&mut c);
+    inside::add(&mut c);
+    cgroups::add(&mut c);
+    hooks::add(&mut c);
+    network::add(&mut c);
+    life::add(&mut c);
+    systemd::add(&mut c);
+    hostile::add(&mut c);
+    mixed::add(&mut c);
+    options::add(&mut c);
     c
 }
