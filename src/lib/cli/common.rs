@@ -68,7 +68,9 @@ impl Call {
 
     /// Where on the command line an option stood last; for two of which the last counts.
     pub fn place(&self, id: &str) -> Option<usize> {
-        self.matches.indices_of(id).and_then(Iterator::last)
+        // A flag's default has an index as well: only what was typed counts.
+        let typed = self.matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+        self.matches.indices_of(id).filter(|_| typed).and_then(Iterator::last)
     }
 
     /// The argument of an option, as bytes; the last one counts.
