@@ -22,7 +22,7 @@ pub fn add(c: &mut Cases) {
             t.run("c1", "");
             t.sh(&format!("lxc-destroy {opt} -n c1")).ok().silent();
             t.gone("/var/lib/lxc/c1");
-            assert!(t.monitor_pid("c1").is_none());
+            t.until("the monitor is gone", |t| t.monitor_pid("c1").is_none());
         })
         .covers("destroy -f --force");
     }
