@@ -23,6 +23,8 @@ pub struct Taints {
     /// Beginnings of such keys.
     saved_below: BTreeSet<String>,
     missing: bool,
+    /// The key whose line ended the load.
+    pub failed: Option<String>,
 }
 
 /// Keys whose failed set leaves a trace in the reference.
@@ -48,6 +50,9 @@ const LEAVE_A_TRACE: &[&str] = &[
     "lxc.start.auto",
 ];
 
+/// Keys for which the reference takes any text and stores nothing.
+const JUNK: &[&str] = &["lxc.hook.version", "lxc.init.gid", "lxc.init.uid", "lxc.seccomp.allow_nesting"];
+
 fn device(key: &str) -> Option<(u32, &str)> {
     let rest = key.strip_prefix("lxc.net.")?;
     let (number, sub) = rest.split_once('.').unwrap_or((rest, ""));
@@ -63,6 +68,7 @@ impl Taints {
             let set = config.set(key, value).is_ok();
             self.after("set", key, value, set, &config);
             if !set && !ok {
+                self.failed = Some(key.clone());
                 return;
             }
         }
@@ -81,6 +87,10 @@ impl Taints {
         } else if ours {
             self.gets.remove(key);
         }
+        if key.starts_with("lxc.cap.") && (of == "clear" || value.is_empty()) {
+            // Both lists are gone on both sides; the reference keeps the lines of the other key.
+            self.saved.extend(["lxc.cap.drop", "lxc.cap.keep"].map(str::to_string));
+        }
         if let Some((index, sub)) = device(key) {
             match (of, sub, ours) {
                 (_, "", true) => drop(self.devices.remove(&index)),
@@ -98,15 +108,23 @@ impl Taints {
         }
     }
 
+    /// The line that ended our load did not end the reference's.
+    pub fn read_on(&self) -> bool {
+        self.failed.as_deref().is_some_and(|key| JUNK.contains(&key) || key == "lxc.idmap")
+    }
+
+    /// The reference has id maps that we refused.
+    pub fn has_idmap(&self) -> bool {
+        self.gets.contains_key("lxc.idmap")
+    }
+
     /// Why an answer differs.
     pub fn explain(&self, m: &Mismatch) -> Option<Explained> {
         let found = |id| Some(Explained { id });
         let device = device(&m.key);
-        if m.of == "set" && m.theirs == "ok" {
+        if matches!(m.of, "set" | "load") && m.theirs == "ok" {
             match m.key.as_str() {
-                "lxc.init.uid" | "lxc.init.gid" | "lxc.seccomp.allow_nesting" | "lxc.hook.version" => {
-                    return found("junk is taken for a number");
-                }
+                key if JUNK.contains(&key) => return found("junk is taken for a number"),
                 "lxc.idmap" => return found("ids above 32 bits"),
                 _ => {}
             }

@@ -343,6 +343,8 @@ fn kind(op: Op<'_, Device>, call: &Call<'_>) -> Answer {
                 _ => return Err(Bad::new("no network type: veth macvlan ipvlan vlan phys empty none")),
             };
             *d = reset(kind);
+            // LXC names the only interface of an empty network.
+            d.name = (kind == Type::Empty).then(|| "lo".to_string());
         }
         Op::Get(d) if d.kind == Type::Invalid => {}
         Op::Get(d) => return Ok(type_name(d.kind).to_string()),
