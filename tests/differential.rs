@@ -161,6 +161,7 @@ impl Run {
                 let (theirs, ours) = (word(theirs), word(ours));
                 let apart = Mismatch { of, key: key.clone(), value: value.to_string(), theirs, ours };
                 self.judge(&taints, &story, &apart);
+                taints.apart(key);
             }
         }
         self.compare_gets(&config, &mut mismatches);

@@ -23,6 +23,7 @@ pub struct Taints {
     /// Beginnings of such keys.
     saved_below: BTreeSet<String>,
     missing: bool,
+    seconds: bool,
     /// The key whose line ended the load.
     pub failed: Option<String>,
 }
@@ -76,6 +77,9 @@ impl Taints {
 
     /// Before a call.
     pub fn before(&mut self, _: &str, key: &str, _: &str, config: &Config) {
+        let offset = if key.ends_with(".boot") { config.namespace.boot } else { config.namespace.monotonic };
+        // Once the seconds have won, they win until the key is cleared.
+        self.seconds = offset.secs != 0 || (offset.nanos != 0 && self.gets.contains_key(key));
         self.missing = device(key).is_some_and(|(index, _)| !config.network.devices.contains_key(&index));
     }
 
@@ -87,9 +91,22 @@ impl Taints {
         } else if ours {
             self.gets.remove(key);
         }
+        let small = value.ends_with("ms") || value.ends_with("us") || value.ends_with("ns");
+        if key.starts_with("lxc.time.offset.") && ours && small && self.seconds {
+            self.gets.insert(key.to_string(), "the last time offset counts, not the one in seconds");
+        }
+        if key == "lxc.hook" {
+            // Its value stays on both sides; the reference deletes the line.
+            self.saved.insert("lxc.hook.version".to_string());
+        }
         if key.starts_with("lxc.cap.") && (of == "clear" || value.is_empty()) {
             // Both lists are gone on both sides; the reference keeps the lines of the other key.
             self.saved.extend(["lxc.cap.drop", "lxc.cap.keep"].map(str::to_string));
+        }
+        if key.ends_with(".hwaddr") && value.contains(['x', 'X']) {
+            // The reference, set through its API, even saves another address than it uses.
+            self.gets.insert(key.to_string(), "random addresses");
+            self.saved.insert(key.to_string());
         }
         if let Some((index, sub)) = device(key) {
             match (of, sub, ours) {
@@ -106,6 +123,11 @@ impl Taints {
                 self.saved_below.insert(key.to_string());
             }
         }
+    }
+
+    /// A key whose lines only one side has from now on.
+    pub fn apart(&mut self, key: &str) {
+        self.saved.insert(key.to_string());
     }
 
     /// The line that ended our load did not end the reference's.

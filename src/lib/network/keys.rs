@@ -464,7 +464,7 @@ fn queues(
             only(d, Type::Veth)?;
             *field(d) = match call.value {
                 "" => None,
-                text => Some(value::unsigned(text).ok().filter(|n| *n > 0).ok_or_else(|| Bad::new("not a number above 0"))?),
+                text => Some(value::signed(text).ok().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0).ok_or_else(|| Bad::new("not a number above 0"))?),
             };
         }
         Op::Get(d) => {
