@@ -13,9 +13,9 @@ case ${1:-build} in
     *) die "usage: deps.sh build|check|vm|bare" ;;
 esac
 
-command -v "$CARGO" > /dev/null || die "cargo is missing: install Rust 1.85 or newer (rustup.rs, or a backport)"
+command -v "$CARGO" > /dev/null || die "cargo is missing: install Rust 1.90 or newer (rustup.rs, or a backport)"
 have=$(rustc --version | sed 's/rustc 1\.\([0-9]*\).*/\1/')
-[ "$have" -ge 85 ] || die "$(rustc --version) is too old: Rust 1.85 or newer is wanted"
+[ "$have" -ge 90 ] || die "$(rustc --version) is too old: Rust 1.90 or newer is wanted"
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,3 +1,40 @@
-//! The one private symbol that the tools' stubs call.
-// A C symbol taking argc and argv is unsafe by nature.
-#![allow(unsafe_code)]
+//! The way from a tool's stub into the library: one private symbol, `lxc_rs_tool_main`. Owns nothing else.
+#![allow(unsafe_code)] // it is a C function and reads argv as the C library left it
+
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a tool. Private to the stubs of this version: a stub of another one is refused.
+///
+/// # Safety
+/// `tool` and `version` point to C strings, `argv` to `argc` C strings, as `main` gets them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lxc_rs_tool_main(
+    tool: *const c_char,
+    version: *const c_char,
+    argc: c_int,
+    argv: *const *const c_char,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let (tool, version) = unsafe { (CStr::from_ptr(tool), CStr::from_ptr(version)) };
+    let args: Vec<OsString> = (0..usize::try_from(argc).unwrap_or(0))
+        .map(|i| {
+            // SAFETY: i < argc, and argv's strings live as long as the process.
+            OsStr::from_bytes(unsafe { CStr::from_ptr(*argv.add(i)) }.to_bytes()).to_os_string()
+        })
+        .collect();
+    let tool = tool.to_string_lossy();
+    if version.to_bytes() != env!("CARGO_PKG_VERSION").as_bytes() {
+        eprintln!(
+            "{tool}: this is the {tool} of version {}, but liblxc.so.1 is of version {}: install both from one build",
+            version.to_string_lossy(),
+            env!("CARGO_PKG_VERSION")
+        );
+        return 1;
+    }
+    catch_unwind(AssertUnwindSafe(|| crate::cli::main(&tool, &args))).unwrap_or_else(|_| {
+        eprintln!("{tool}: internal error (see above); please report it with the command line");
+        1
+    })
+}

@@ -66,9 +66,13 @@ impl Error {
     }
 }
 
-/// strerror(3) without the number that Rust adds.
+/// strerror(3): the words that users know, without the number that Rust adds.
 pub fn strerror(errno: i32) -> String {
-    nix::errno::Errno::from_raw(errno).desc().to_string()
+    let mut text = std::io::Error::from_raw_os_error(errno).to_string();
+    if let Some(at) = text.rfind(" (os error") {
+        text.truncate(at);
+    }
+    text
 }
 
 impl fmt::Display for Error {

@@ -4,8 +4,12 @@
 pub mod error;
 pub mod facts;
 pub mod ids;
+pub mod lock;
+pub mod log;
+pub mod mount_options;
 pub mod op;
 pub mod paths;
+pub mod spawn;
 pub mod units;
 
 pub use error::{Context, Error, Result};

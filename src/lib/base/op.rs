@@ -270,6 +270,13 @@ pub enum Act {
     },
     /// The descriptor becomes 0, 1 and 2.
     Stdio(FdRef),
+    /// The descriptor gets this number too, and keeps it over exec (dup2(2)).
+    Dup2 {
+        /// The file.
+        fd: FdRef,
+        /// The number.
+        to: RawFd,
+    },
     /// /dev/null becomes 0, 1 and 2 (opened before the clone by the plan).
     StdioNull,
     /// setsid(2).
@@ -327,6 +334,9 @@ pub enum Act {
     },
     /// umask(2).
     Umask(u32),
+
+    /// A netlink socket (rtnetlink(7)) of the present network namespace into the slot.
+    Netlink(usize),
 
     // ---- control
     /// Runs hook number N of the plan and waits for it.

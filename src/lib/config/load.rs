@@ -4,8 +4,8 @@
 
 use super::{Config, Problem, Severity, Target, read_file, wording};
 use crate::base::{Error, Result};
-use crate::keys::syntax::{Item, Lines, Pair, position};
 use crate::keys::Bad;
+use crate::keys::syntax::{Item, Lines, Pair, position};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -115,7 +115,7 @@ impl Config {
         top: &mut Option<&mut Vec<(usize, String)>>,
     ) -> std::result::Result<(), Problem> {
         // A NUL ends the text, as in C.
-        let end = source.bytes.iter().position(|c| *c == 0).unwrap_or(source.bytes.len());
+        let end = crate::sys::bytes::find(source.bytes, 0).unwrap_or(source.bytes.len());
         for line in Lines::new(&source.bytes[..end]) {
             let result = match line.parse() {
                 Item::Nothing => Ok(()),
@@ -256,9 +256,8 @@ impl Config {
     ) -> std::result::Result<(), Problem> {
         loader.enter(path).map_err(|bad| failed(&bad))?;
         let bytes = read_file(path).map_err(|e| failed(&Bad::os(e.errno, e.what)));
-        let done = bytes.and_then(|bytes| {
-            self.load_lines(&Source::new(&path.display().to_string(), &bytes), loader, &mut None)
-        });
+        let done = bytes
+            .and_then(|bytes| self.load_lines(&Source::new(&path.display().to_string(), &bytes), loader, &mut None));
         loader.stack.pop();
         done
     }
@@ -267,7 +266,8 @@ impl Config {
 impl Loader {
     /// Notes that a file is being read.
     fn enter(&mut self, path: &Path) -> std::result::Result<(), Bad> {
-        let os = |e: std::io::Error| Bad::os(e.raw_os_error().unwrap_or(0), format!("{} cannot be read", path.display()));
+        let os =
+            |e: std::io::Error| Bad::os(e.raw_os_error().unwrap_or(0), format!("{} cannot be read", path.display()));
         let meta = std::fs::metadata(path).map_err(os)?;
         let id = (meta.dev(), meta.ino());
         if meta.is_dir() {

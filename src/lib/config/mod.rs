@@ -4,12 +4,13 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+mod effective;
 mod load;
 mod log;
 mod problem;
+pub mod table;
 #[cfg(test)]
 mod tests;
-pub mod table;
 
 pub use log::LogConf;
 pub use problem::{Problem, Severity};
@@ -211,9 +212,8 @@ impl Config {
             if rest.as_bytes().first().is_some_and(u8::is_ascii_digit) {
                 return device_target(rest, true);
             }
-            let index = self.legacy_device.ok_or_else(|| {
-                Bad::new("no lxc.network.type line stands before this one").at(0)
-            })?;
+            let index =
+                self.legacy_device.ok_or_else(|| Bad::new("no lxc.network.type line stands before this one").at(0))?;
             return device_key(index, rest, true).map(Target::Row);
         }
         match key {
@@ -399,11 +399,15 @@ fn covers(goal: &Target<'_>, named: &str, line: &str, block: Option<u32>, config
         Target::Device(index) => device(line).is_some_and(|(i, _)| i == *index),
         Target::Row(goal) if goal.section == Section::Device => device(line).is_some_and(|(i, row)| {
             // An un-indexed block without its type line would belong to nobody.
-            let whole_block = goal.row().name().ends_with(".type") && block == goal.index && line.starts_with("lxc.network.");
+            let whole_block =
+                goal.row().name().ends_with(".type") && block == goal.index && line.starts_with("lxc.network.");
             Some(i) == goal.index && (row == Some(goal.row) || whole_block)
         }),
         Target::Row(goal) if goal.section == Section::Network => {
-            line == "lxc.net" || line == "lxc.network" || line.starts_with("lxc.net.") || line.starts_with("lxc.network.")
+            line == "lxc.net"
+                || line == "lxc.network"
+                || line.starts_with("lxc.net.")
+                || line.starts_with("lxc.network.")
         }
         Target::Row(goal) => {
             let Some(found) = table::find(line) else { return false };

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::keys::{Key, Row};
+use crate::sys::bytes::find as find_byte;
 
 /// A feature that owns rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +126,11 @@ const fn measure() -> (usize, usize) {
             let mut i = 0;
             count += 1;
             while i < names.len() {
-                if names[i] == SPACE { count += 1 } else { bytes += 1 }
+                if names[i] == SPACE {
+                    count += 1
+                } else {
+                    bytes += 1
+                }
                 i += 1;
             }
             r += 1;
@@ -278,19 +283,22 @@ pub fn find(key: &str) -> Option<Found<'_>> {
         return written_out.then(|| found(entry, ""));
     }
     // The whole of a prefix row, or something below it: `lxc.cgroup`, `lxc.cgroup.x.y`.
-    let mut dots = key.match_indices('.').map(|(at, _)| at).skip(1).chain([key.len()]);
-    dots.by_ref().find_map(|at| {
-        let mut name = [0_u8; 24];
+    let bytes = key.as_bytes();
+    let mut name = [0_u8; 24];
+    let mut at = "lxc.".len();
+    while at < bytes.len() {
+        at += find_byte(&bytes[at..], b'.').unwrap_or(bytes.len() - at);
         let len = at + 2;
-        name.get_mut(..at)?.copy_from_slice(&key.as_bytes()[..at]);
+        name.get_mut(..at)?.copy_from_slice(&bytes[..at]);
         name.get_mut(at..len)?.copy_from_slice(b".*");
-        let entry = lookup(&name[..len])?;
-        let sub = key.get(at + 1..).unwrap_or_default();
-        let whole = at == key.len() || sub.is_empty();
-        // A namespace has no "all of them", and the old spelling of limits neither.
-        let refused = whole && SECTIONS[usize::from(entry.section)] == Section::Namespace;
-        (!refused).then(|| found(entry, sub))
-    })
+        at += 1;
+        let Some(entry) = lookup(&name[..len]) else { continue };
+        let sub = key.get(at..).unwrap_or_default();
+        // A namespace has no "all of them".
+        let refused = sub.is_empty() && entry.section == Section::Namespace as u8;
+        return (!refused).then(|| found(entry, sub));
+    }
+    None
 }
 
 /// The row of a network device's key, by what follows the index (`veth.pair`).

@@ -40,7 +40,10 @@ fn loaded(text: &str) -> Config {
 fn ready(row: &Row) -> Config {
     let mut config = Config::new();
     let kind = match row.name().strip_prefix("lxc.net.[i].") {
-        Some(sub) => ["veth", "macvlan", "ipvlan", "vlan"].into_iter().find(|k| sub.starts_with(&format!("{k}."))).unwrap_or("veth"),
+        Some(sub) => ["veth", "macvlan", "ipvlan", "vlan"]
+            .into_iter()
+            .find(|k| sub.starts_with(&format!("{k}.")))
+            .unwrap_or("veth"),
         None => return config,
     };
     config.set("lxc.net.0.type", kind).unwrap();
@@ -223,7 +226,8 @@ fn includes_are_sorted_read_in_place_and_never_loop() {
     dir.write("d/10.conf", "lxc.group = a\n");
     dir.write("d/x.txt", "garbage.lxc\nlxc.nonsense = 1\n");
     dir.write("d/.conf", "lxc.nonsense = 1\n");
-    let top = dir.write("top", &format!("lxc.include = {0}/d\nlxc.group = c\nlxc.include = {0}/none/\n", dir.0.display()));
+    let top =
+        dir.write("top", &format!("lxc.include = {0}/d\nlxc.group = c\nlxc.include = {0}/none/\n", dir.0.display()));
     let mut config = Config::new();
     config.load_file(&top).unwrap();
     assert_eq!(config.get("lxc.group").unwrap(), "a\nb\nc\n");
@@ -293,7 +297,8 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let names: Vec<String> = rows().flat_map(|(_, r)| [r.sample_name(), r.names.to_string()]).collect();
     let values: Vec<&'static str> = rows().flat_map(|(_, r)| [r.info().good, r.info().bad].concat()).collect();
     prop_oneof![
-        (proptest::sample::select(names), proptest::sample::select(values)).prop_map(|(k, v)| format!("{k} = {v}").into_bytes()),
+        (proptest::sample::select(names), proptest::sample::select(values))
+            .prop_map(|(k, v)| format!("{k} = {v}").into_bytes()),
         proptest::collection::vec(any::<u8>(), 0..40),
         "lxc\\.[a-z.0-9]{0,20} ?= ?.{0,30}".prop_map(String::into_bytes),
         "[ \t]*#.{0,20}".prop_map(String::into_bytes),
@@ -317,6 +322,29 @@ proptest! {
             let _ = config.get(&row.sample_name());
         }
         let _ = check::conflicts(&config);
+    }
+
+    #[test]
+    fn the_effective_lines_mean_the_same(
+        lines in proptest::collection::vec(any_line(), 0..30),
+        kinds in proptest::collection::vec(proptest::sample::select(vec!["veth", "vlan", "macvlan", "ipvlan", "empty", "phys"]), 0..3),
+    ) {
+        let mut config = Config::new();
+        for (i, kind) in kinds.iter().enumerate() {
+            config.set(&format!("lxc.net.{i}.type"), kind).unwrap();
+        }
+        for line in lines {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            if let Some((key, value)) = crate::keys::syntax::pair(&text)
+                && key != "lxc.include"
+            {
+                let _ = if value.is_empty() { config.clear(key) } else { config.set(key, value) };
+            }
+        }
+        let lines = config.effective();
+        let mut again = Config::new();
+        again.load_str(&lines, "effective").unwrap();
+        prop_assert_eq!(effective::settings(&again), effective::settings(&config), "{}", lines);
     }
 
     #[test]

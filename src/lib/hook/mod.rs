@@ -3,5 +3,7 @@
 
 pub mod conf;
 pub mod keys;
+pub mod run;
 
-pub use conf::Conf;
+pub use conf::{Conf, When};
+pub use run::{Call, Rendered, render, render_all};

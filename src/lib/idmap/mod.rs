@@ -3,5 +3,7 @@
 
 pub mod conf;
 pub mod keys;
+pub mod write;
 
 pub use conf::Conf;
+pub use write::{Way, check, root_ids, way, write};

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::value::is_blank;
-use std::io::BufRead;
+use crate::sys::bytes::find;
 
 /// One line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +45,10 @@ pub struct Lines<'a> {
     returns: bool,
 }
 
-/// How far the first `byte` of a text is, if it is there. (skip_until is the one search of std that uses wide registers.)
-fn distance(text: &[u8], byte: u8) -> Option<usize> {
-    let mut rest = text;
-    let read = rest.skip_until(byte).ok()?;
-    (read > 0 && text.get(read - 1) == Some(&byte)).then(|| read - 1)
-}
-
 impl<'a> Lines<'a> {
     /// The lines of `text`.
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, returns: distance(text, b'\r').is_some() }
+        Self { text, at: 0, returns: find(text, b'\r').is_some() }
     }
 }
 
@@ -68,8 +61,8 @@ impl<'a> Iterator for Lines<'a> {
         }
         let start = self.at;
         let line = &self.text[start..];
-        let line = &line[..distance(line, b'\n').unwrap_or(line.len())];
-        let end = if self.returns { distance(line, b'\r') } else { None };
+        let line = &line[..find(line, b'\n').unwrap_or(line.len())];
+        let end = if self.returns { find(line, b'\r') } else { None };
         let line = &line[..end.unwrap_or(line.len())];
         // The line's end is skipped by the next call.
         self.at = start + line.len();
@@ -86,13 +79,11 @@ impl<'a> Line<'a> {
         if !body.starts_with(b"lxc.") {
             return Item::Nothing;
         }
-        let Some(equals) = body.iter().position(|c| *c == b'=') else { return Item::NoEquals(trim(body)) };
+        let Some(equals) = find(body, b'=') else { return Item::NoEquals(trim(body)) };
         let raw = &body[equals + 1..];
         let lead = raw.iter().position(|c| !is_blank(*c)).unwrap_or(raw.len());
         let value = trim(&raw[lead..]);
-        let quoted = value.len() >= 2
-            && matches!(value.first(), Some(b'"' | b'\''))
-            && value.first() == value.last();
+        let quoted = value.len() >= 2 && matches!(value.first(), Some(b'"' | b'\'')) && value.first() == value.last();
         let value_at = key_at + equals + 1 + lead + usize::from(quoted);
         let value = if quoted { &value[1..value.len() - 1] } else { value };
         Item::Pair(Pair { key: trim(&body[..equals]), value, key_at, value_at })
@@ -147,10 +138,9 @@ mod tests {
     fn one(line: &str) -> Option<(String, String)> {
         let line = Lines::new(line.as_bytes()).next()?;
         match line.parse() {
-            Item::Pair(p) => Some((
-                String::from_utf8_lossy(p.key).into_owned(),
-                String::from_utf8_lossy(p.value).into_owned(),
-            )),
+            Item::Pair(p) => {
+                Some((String::from_utf8_lossy(p.key).into_owned(), String::from_utf8_lossy(p.value).into_owned()))
+            }
             _ => None,
         }
     }

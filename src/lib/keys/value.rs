@@ -200,7 +200,9 @@ mod tests {
     #[test]
     fn paths_lose_doubled_slashes() {
         assert_eq!(path("//a///b//").unwrap(), "/a/b");
-        for (text, short) in [("/", "/"), (".", "."), ("./.", "."), ("/./a", "/a"), ("a/./", "a"), ("./..", ".."), ("", "")] {
+        for (text, short) in
+            [("/", "/"), (".", "."), ("./.", "."), ("/./a", "/a"), ("a/./", "a"), ("./..", ".."), ("", "")]
+        {
             assert_eq!(path(text).unwrap(), short, "{text}");
         }
         assert!(path(&"a".repeat(4096)).is_err());

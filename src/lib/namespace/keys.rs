@@ -107,9 +107,10 @@ fn forget(set: &mut NsSet) -> Answer {
 }
 
 fn share(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
-    let ns = Ns::ALL.into_iter().find(|ns| ns.name() == call.sub).ok_or_else(|| {
-        Bad::new(format!("no namespace \"{}\": user mnt pid uts ipc net cgroup time", call.sub))
-    })?;
+    let ns = Ns::ALL
+        .into_iter()
+        .find(|ns| ns.name() == call.sub)
+        .ok_or_else(|| Bad::new(format!("no namespace \"{}\": user mnt pid uts ipc net cgroup time", call.sub)))?;
     let index = ns as usize;
     match op {
         Op::Set(c) => c.share[index] = (!call.value.is_empty()).then(|| call.value.to_string()),

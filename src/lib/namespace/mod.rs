@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod conf;
+pub mod decide;
 pub mod keys;
 
 pub use conf::Conf;
+pub use decide::{Decision, decide, late, offsets};

@@ -48,9 +48,7 @@ pub const fn type_name(kind: Type) -> &'static str {
 pub fn list(kind: Type) -> String {
     let mut out = String::from("type\nscript.up\nscript.down\n");
     if kind != Type::Empty {
-        out.push_str(
-            "flags\nlink\nname\nhwaddr\nmtu\nipv6.address\nipv6.gateway\nipv4.address\nipv4.gateway\n",
-        );
+        out.push_str("flags\nlink\nname\nhwaddr\nmtu\nipv6.address\nipv6.gateway\nipv4.address\nipv4.gateway\n");
     }
     out.push_str(match kind {
         Type::Veth => "veth.pair\nveth.ipv4.route\nveth.ipv6.route\nveth.vlan.id\n",
@@ -464,7 +462,13 @@ fn queues(
             only(d, Type::Veth)?;
             *field(d) = match call.value {
                 "" => None,
-                text => Some(value::signed(text).ok().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0).ok_or_else(|| Bad::new("not a number above 0"))?),
+                text => Some(
+                    value::signed(text)
+                        .ok()
+                        .and_then(|n| u32::try_from(n).ok())
+                        .filter(|n| *n > 0)
+                        .ok_or_else(|| Bad::new("not a number above 0"))?,
+                ),
             };
         }
         Op::Get(d) => {
@@ -543,7 +547,9 @@ fn joined(items: impl Iterator<Item = String>) -> String {
 /// `address/prefix`.
 fn split_prefix<A: FromStr>(text: &str) -> Result<(A, Option<u32>), Bad> {
     let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(value::unsigned(prefix).map_err(|_| Bad::new("a bad prefix length"))?)),
+        Some((address, prefix)) => {
+            (address, Some(value::unsigned(prefix).map_err(|_| Bad::new("a bad prefix length"))?))
+        }
         None => (text, None),
     };
     let address = address.parse().map_err(|_| Bad::new("not an address"))?;

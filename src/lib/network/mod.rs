@@ -1,7 +1,12 @@
-//! Feature `network`: network devices (lxc.net.*).
+//! Feature `network`: network devices (lxc.net.*). Owns checking them before the clone, making and removing them from the
+//! monitor, and their addresses inside. Scripts are run by whoever calls.
 #![forbid(unsafe_code)]
 
+pub mod act;
 pub mod conf;
 pub mod keys;
+mod prepare;
+pub mod rtnl;
 
+pub use act::{Network, ScriptCall, prepare};
 pub use conf::Conf;

@@ -1,7 +1,9 @@
 //! Feature `process`: what the payload gets: init, ids, environment, limits, sysctls, signals (lxc.init.* …).
 #![forbid(unsafe_code)]
 
+pub mod command;
 pub mod conf;
 pub mod keys;
+pub mod limits;
 
 pub use conf::Conf;

@@ -2,19 +2,14 @@
 //! The seam between the two; it acts on nothing itself.
 #![forbid(unsafe_code)]
 
+use super::supervisor::Monitor;
 use super::undo::Undo;
 use crate::base::facts::Facts;
+use crate::cgroup::groups::Groups;
 use crate::config::Config;
+use crate::ipc::State;
+use crate::network::Network;
 use std::os::fd::OwnedFd;
-
-pub use pending::Groups;
-
-/// Until `crate::cgroup` lands.
-mod pending {
-    /// The container's and the monitor's groups: fds and paths of every hierarchy.
-    #[derive(Debug, Default)]
-    pub struct Groups;
-}
 
 /// A terminal pair of `lxc.tty.max`, or the console.
 #[derive(Debug)]
@@ -52,6 +47,10 @@ pub struct Running {
     pub seccomp_listener: Option<OwnedFd>,
     /// The groups.
     pub groups: Option<Groups>,
+    /// Host ends of veth pairs: N of `lxc.net.N` and the name (answer to `lxc.net.N.veth.pair` where none is configured).
+    pub host_veths: Vec<(u32, String)>,
+    /// Environment of hooks on the host, with LXC_PID.
+    pub hook_env: Vec<String>,
     /// How init ended, waitid(2)-like raw status; the event loop sets it when it has reaped init.
     pub status: Option<i32>,
 }
@@ -68,12 +67,35 @@ pub enum Outcome {
 /// What undoings may need: see `runtime::start`.
 #[derive(Debug, Default)]
 pub struct Ending {
-    /// The container, when it got as far as running; undoings take from it what they close.
+    /// The container, from the clone on; undoings take from it what they close.
     pub running: Option<Box<Running>>,
+    /// The network devices.
+    pub network: Option<Network>,
+    /// The groups, until there is a container that has them.
+    pub groups: Option<Groups>,
+    /// Tells states and owns the command socket.
+    pub monitor: Option<Monitor>,
     /// It will be started again (LXC_TARGET=reboot).
     pub reboot: bool,
     /// The start failed.
     pub failed: bool,
+}
+
+impl Ending {
+    /// The groups, wherever they are.
+    pub fn groups(&mut self) -> Option<&mut Groups> {
+        match self.running.as_mut().and_then(|r| r.groups.as_mut()) {
+            Some(g) => Some(g),
+            None => self.groups.as_mut(),
+        }
+    }
+
+    /// Tells a state.
+    pub fn announce(&mut self, state: State) {
+        if let Some(m) = &mut self.monitor {
+            m.announce(state);
+        }
+    }
 }
 
 /// The start's undo stack.

@@ -1,0 +1,5 @@
+//! lxc-update-config: see src/lib/cli/update_config.rs
+#![cfg_attr(panic = "abort", no_std)]
+#![no_main]
+include!("../stub.rs");
+lxc_tool!("lxc-update-config");

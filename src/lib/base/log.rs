@@ -1,0 +1,807 @@
+//! The log as LXC's users know it: nine levels over the crate `log`, the classic line in a file and on stderr, the rules for
+//! where it goes. Owns no message and no policy of its own about what is worth logging.
+//!
+//! A record is formatted into a buffer on the stack and leaves by one write(2) on an O_APPEND descriptor: nothing is
+//! allocated and no lock is waited for, so that a forked process may log whatever its parent's threads were doing.
+//! Lines: lxc.container.conf(5), section LOGGING; `PROG NAME TIME LEVEL CATEGORY - FILE:FUNC:LINE - MESSAGE`.
+#![forbid(unsafe_code)]
+
+use super::paths::dirs;
+use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, RwLock, TryLockError};
+
+/// The longest line that leaves in one piece; what is beyond is cut.
+const LINE_MAX: usize = 4096;
+/// How much of a first cause is kept.
+const CAUSE_MAX: usize = 512;
+
+/// A level, least urgent first. The numbers are those of liblxc's `lxc_log_get_level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum Level {
+    /// Each step.
+    Trace = 0,
+    /// For developers.
+    Debug = 1,
+    /// What happens.
+    Info = 2,
+    /// Worth knowing.
+    Notice = 3,
+    /// Goes on, though not as asked.
+    Warn = 4,
+    /// Failed.
+    Error = 5,
+    /// Critical.
+    Crit = 6,
+    /// Act at once.
+    Alert = 7,
+    /// The end.
+    Fatal = 8,
+    /// No level of that name.
+    NotSet = 9,
+}
+
+impl Level {
+    /// All nine, in order.
+    pub const ALL: [Level; 9] = [
+        Level::Trace,
+        Level::Debug,
+        Level::Info,
+        Level::Notice,
+        Level::Warn,
+        Level::Error,
+        Level::Crit,
+        Level::Alert,
+        Level::Fatal,
+    ];
+
+    /// The name, as lines and `lxc.log.level` have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Trace => "TRACE",
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Notice => "NOTICE",
+            Level::Warn => "WARN",
+            Level::Error => "ERROR",
+            Level::Crit => "CRIT",
+            Level::Alert => "ALERT",
+            Level::Fatal => "FATAL",
+            Level::NotSet => "NOTSET",
+        }
+    }
+
+    /// The level of that number (as in `lxc.log.level = 3`).
+    pub fn from_number(n: i32) -> Option<Level> {
+        usize::try_from(n).ok().and_then(|n| Level::ALL.get(n)).copied()
+    }
+
+    /// The crate `log`'s nearest level.
+    pub const fn coarse(self) -> log::Level {
+        match self {
+            Level::Trace => log::Level::Trace,
+            Level::Debug => log::Level::Debug,
+            Level::Info | Level::Notice => log::Level::Info,
+            Level::Warn => log::Level::Warn,
+            _ => log::Level::Error,
+        }
+    }
+
+    /// The level of a record of the crate `log`; the four that it lacks travel behind a `!` in the target.
+    fn of(record: &log::Record<'_>) -> Level {
+        if let Some((_, fine)) = record.target().rsplit_once('!')
+            && let Some(level) = Level::ALL.iter().find(|l| l.name() == fine)
+        {
+            return *level;
+        }
+        match record.level() {
+            log::Level::Error => Level::Error,
+            log::Level::Warn => Level::Warn,
+            log::Level::Info => Level::Info,
+            log::Level::Debug => Level::Debug,
+            log::Level::Trace => Level::Trace,
+        }
+    }
+}
+
+/// The level that a text names, whatever the case; `NotSet` for anything else.
+pub fn parse_level(text: &str) -> Level {
+    Level::ALL.into_iter().find(|l| l.name().eq_ignore_ascii_case(text)).unwrap_or(Level::NotSet)
+}
+
+/// How to log: what the command line or a C caller asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// First word of each line: the tool's name; `lxc` when empty.
+    pub prog: String,
+    /// The container; empty for none.
+    pub name: String,
+    /// The store, for the default file.
+    pub lxcpath: PathBuf,
+    /// `-o`: a path, or `none`.
+    pub file: Option<PathBuf>,
+    /// `-l`, as typed.
+    pub level: Option<String>,
+    /// `-q`: nothing on stderr.
+    pub quiet: bool,
+    /// The threshold without `-l`; ERROR when `None`.
+    pub default_level: Option<Level>,
+    /// Without `-o` open the default file (a C caller's habit, and that of `-l`).
+    pub default_file: bool,
+}
+
+/// Where lines go.
+#[derive(Debug, Clone)]
+struct Sink {
+    prog: String,
+    name: String,
+    level: Level,
+    quiet: bool,
+    file: Option<Arc<File>>,
+    path: Option<PathBuf>,
+    /// The command line gave it: a config does not change it.
+    fixed_level: bool,
+    fixed_file: bool,
+}
+
+impl Default for Sink {
+    fn default() -> Self {
+        Sink {
+            prog: String::new(),
+            name: String::new(),
+            level: Level::Error,
+            quiet: true,
+            file: None,
+            path: None,
+            fixed_level: false,
+            fixed_file: false,
+        }
+    }
+}
+
+static GLOBAL: RwLock<Option<Sink>> = RwLock::new(None);
+static STDERR_ON: AtomicBool = AtomicBool::new(false);
+static DEVELOPER: OnceLock<Option<env_logger::Logger>> = OnceLock::new();
+static LOGGER: Logger = Logger;
+
+thread_local! {
+    // No destructor: registering one allocates, and a forked child may be the first to touch it.
+    static SCOPE: ManuallyDrop<RefCell<Option<Sink>>> = const { ManuallyDrop::new(RefCell::new(None)) };
+    static CAUSE: Cell<(usize, [u8; CAUSE_MAX])> = const { Cell::new((0, [0; CAUSE_MAX])) };
+    static CAUSE_ON: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Starts logging for this process. A second call replaces the first.
+///
+/// # Errors
+/// The log file cannot be opened; stderr serves all the same.
+pub fn init(setup: &Setup) -> super::Result<()> {
+    let level = match setup.level.as_deref().map(parse_level) {
+        None | Some(Level::NotSet) => setup.default_level.unwrap_or(Level::Error),
+        Some(level) => level,
+    };
+    let mut sink = Sink {
+        prog: if setup.prog.is_empty() { "lxc".into() } else { setup.prog.clone() },
+        name: setup.name.clone(),
+        level,
+        quiet: setup.quiet,
+        fixed_level: setup.level.is_some(),
+        fixed_file: setup.file.is_some() || setup.level.is_some(),
+        ..Sink::default()
+    };
+    let opened = match &setup.file {
+        Some(f) if f.as_os_str() == "none" => Ok(None),
+        Some(f) => open(f).map(|file| Some((f.clone(), file))),
+        None if setup.default_file && !setup.name.is_empty() => open_default(&setup.lxcpath, &setup.name).map(Some),
+        None => Ok(None),
+    };
+    let result = match opened {
+        Ok(Some((path, file))) => {
+            sink.path = Some(path);
+            sink.file = Some(Arc::new(file));
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(e) => Err(e),
+    };
+    install(sink);
+    result
+}
+
+/// Stops logging and closes the file.
+pub fn close() {
+    if let Some(mut g) = write_global() {
+        *g = None;
+    }
+    STDERR_ON.store(false, Ordering::Relaxed);
+    log::set_max_level(log::LevelFilter::Off);
+}
+
+/// What a container's config says (`lxc.log.level`, `lxc.log.file`) takes effect where the command line said nothing.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn apply_config(level: Option<Level>, file: Option<&Path>) -> super::Result<()> {
+    let Some(mut sink) = snapshot() else { return Ok(()) };
+    if let Some(level) = level.filter(|l| *l != Level::NotSet && !sink.fixed_level) {
+        sink.level = level;
+    }
+    let mut result = Ok(());
+    if let Some(path) = file.filter(|f| !sink.fixed_file && f.as_os_str() != "none" && !f.as_os_str().is_empty()) {
+        match open(path) {
+            Ok(f) => {
+                sink.file = Some(Arc::new(f));
+                sink.path = Some(path.to_path_buf());
+            }
+            Err(e) => result = Err(e),
+        }
+    }
+    install(sink);
+    result
+}
+
+/// Opens the log file anew by its path, in a process that did not inherit the descriptor.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn reopen() -> super::Result<()> {
+    let Some(mut sink) = snapshot() else { return Ok(()) };
+    if let Some(path) = &sink.path {
+        sink.file = Some(Arc::new(open(path)?));
+        install(sink);
+    }
+    Ok(())
+}
+
+/// Writes nothing more to stderr (a monitor whose stderr is gone), or does so again.
+pub fn set_quiet(quiet: bool) {
+    if let Some(mut g) = write_global()
+        && let Some(sink) = g.as_mut()
+    {
+        sink.quiet = quiet;
+    }
+}
+
+/// The container's name in the lines of the whole process.
+pub fn set_name(name: &str) {
+    if let Some(mut g) = write_global()
+        && let Some(sink) = g.as_mut()
+    {
+        sink.name = name.to_string();
+    }
+}
+
+/// The open log file's descriptor: one that closing all others must spare.
+pub fn fd() -> Option<RawFd> {
+    snapshot().and_then(|s| s.file.as_ref().map(|f| f.as_raw_fd()))
+}
+
+/// The log file in use.
+pub fn file() -> Option<PathBuf> {
+    snapshot().and_then(|s| s.path)
+}
+
+/// The threshold in use; `NotSet` before [`init`].
+pub fn level() -> Level {
+    snapshot().map_or(Level::NotSet, |s| s.level)
+}
+
+/// How this process logs, for a process that is spawned rather than forked.
+pub fn setup() -> Option<Setup> {
+    snapshot().map(|s| Setup {
+        prog: s.prog,
+        name: s.name,
+        lxcpath: PathBuf::new(),
+        file: Some(s.path.unwrap_or_else(|| "none".into())),
+        level: Some(s.level.name().into()),
+        quiet: s.quiet,
+        default_level: None,
+        default_file: false,
+    })
+}
+
+/// This thread's lines carry another container's name until the guard drops.
+#[must_use]
+pub struct Scope(Option<Sink>);
+
+/// Opens such a scope.
+pub fn scope(name: &str) -> Scope {
+    let mut sink = snapshot().unwrap_or_default();
+    sink.name = name.to_string();
+    Scope(SCOPE.with(|s| s.try_borrow_mut().ok().and_then(|mut s| s.replace(sink))))
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        SCOPE.with(|s| {
+            if let Ok(mut s) = s.try_borrow_mut() {
+                *s = self.0.take();
+            }
+        });
+    }
+}
+
+/// From now on the first message of level ERROR or worse of this thread is kept as the cause of what fails later.
+pub fn watch_cause() {
+    CAUSE.set((0, [0; CAUSE_MAX]));
+    CAUSE_ON.set(true);
+}
+
+/// The first such message since [`watch_cause`].
+pub fn first_cause() -> Option<String> {
+    let (len, text) = CAUSE.get();
+    (len > 0).then(|| String::from_utf8_lossy(text.get(..len).unwrap_or_default()).into_owned())
+}
+
+fn write_global() -> Option<std::sync::RwLockWriteGuard<'static, Option<Sink>>> {
+    for _ in 0..1000 {
+        match GLOBAL.try_write() {
+            Ok(g) => return Some(g),
+            Err(TryLockError::Poisoned(p)) => return Some(p.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
+    }
+    None
+}
+
+fn snapshot() -> Option<Sink> {
+    let mut sink = None;
+    with_sink(|s| sink = Some(s.clone()));
+    sink
+}
+
+/// The sink of this thread, else that of the process. Never waits: a record that meets a change of the set-up is lost.
+fn with_sink(f: impl FnOnce(&Sink)) {
+    SCOPE.with(|s| match s.try_borrow().as_deref() {
+        Ok(Some(sink)) => f(sink),
+        _ => match GLOBAL.try_read() {
+            Ok(g) => {
+                if let Some(sink) = g.as_ref() {
+                    f(sink);
+                }
+            }
+            Err(TryLockError::Poisoned(p)) => {
+                if let Some(sink) = p.into_inner().as_ref() {
+                    f(sink);
+                }
+            }
+            Err(TryLockError::WouldBlock) => {}
+        },
+    });
+}
+
+fn install(sink: Sink) {
+    STDERR_ON.store(!sink.quiet, Ordering::Relaxed);
+    let mut filter = sink.level.coarse().to_level_filter();
+    if let Some(dev) = developer() {
+        filter = filter.max(dev.filter());
+    }
+    if let Some(mut g) = write_global() {
+        *g = Some(sink);
+    }
+    let _ = log::set_logger(&LOGGER); // a second time: ours stands already, or a Rust host's own takes the records
+    log::set_max_level(filter);
+}
+
+/// `LXC_RUST_LOG=debug,cgroup=trace`: records on stderr in env_logger's form, for who works on LXC itself.
+fn developer() -> Option<&'static env_logger::Logger> {
+    DEVELOPER
+        .get_or_init(|| {
+            let filter = std::env::var("LXC_RUST_LOG").ok().filter(|f| !f.is_empty())?;
+            Some(env_logger::Builder::new().parse_filters(&filter).build())
+        })
+        .as_ref()
+}
+
+/// Opens a log file for appending, 0640, with the directories above it.
+fn open(path: &Path) -> super::Result<File> {
+    let wrong = |e: &std::io::Error| super::Error::io(e, format!("Failed to open log file \"{}\"", path.display()));
+    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.exists()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(|e| wrong(&e))?;
+    }
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o640).open(path).map_err(|e| wrong(&e))
+}
+
+/// The log file that nobody named: root's in the default store below /var/log/lxc, others beside the container.
+fn open_default(lxcpath: &Path, name: &str) -> super::Result<(PathBuf, File)> {
+    let system = Path::new(dirs::LOGDIR).join(format!("{name}.log"));
+    let own = lxcpath.join(name).join(format!("{name}.log"));
+    if nix::unistd::geteuid().is_root()
+        && lxcpath == Path::new(dirs::LXCPATH)
+        && let Ok(file) = open(&system)
+    {
+        return Ok((system, file));
+    }
+    match open(&own) {
+        Ok(file) => Ok((own, file)),
+        Err(e) => open(&system).map(|file| (system, file)).map_err(|_| e),
+    }
+}
+
+/// Whether a record of that level goes anywhere. Two loads, no lock.
+pub fn enabled(level: Level) -> bool {
+    level.coarse() <= log::max_level()
+}
+
+/// What the macros call once a level is enabled: `target` is the module, with `!LEVEL` for the levels that `log` lacks.
+#[cold]
+#[inline(never)]
+pub fn emit(level: Level, target: &str, function: &str, file: &'static str, line: u32, text: fmt::Arguments<'_>) {
+    log::logger().log(
+        &log::Record::builder()
+            .level(level.coarse())
+            .target(target)
+            .module_path(Some(function))
+            .file_static(Some(file))
+            .line(Some(line))
+            .args(text)
+            .build(),
+    );
+}
+
+/// Something with an error number.
+pub trait ToErrno {
+    /// The number; 0 when there is none.
+    fn to_errno(&self) -> i32;
+}
+
+impl ToErrno for i32 {
+    fn to_errno(&self) -> i32 {
+        *self
+    }
+}
+impl ToErrno for nix::errno::Errno {
+    fn to_errno(&self) -> i32 {
+        *self as i32
+    }
+}
+impl ToErrno for std::io::Error {
+    fn to_errno(&self) -> i32 {
+        self.raw_os_error().unwrap_or(0)
+    }
+}
+impl ToErrno for super::Error {
+    fn to_errno(&self) -> i32 {
+        self.errno
+    }
+}
+impl<T: ToErrno + ?Sized> ToErrno for &T {
+    fn to_errno(&self) -> i32 {
+        (**self).to_errno()
+    }
+}
+
+/// The words for an error number, without allocating.
+pub fn errno_words(e: &dyn ToErrno) -> &'static str {
+    match e.to_errno() {
+        0 => "Success",
+        n => nix::errno::Errno::from_raw(n).desc(),
+    }
+}
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, meta: &log::Metadata<'_>) -> bool {
+        meta.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if let Some(Some(dev)) = DEVELOPER.get() {
+            dev.log(record);
+        }
+        let level = Level::of(record);
+        if level >= Level::Error && CAUSE_ON.get() && CAUSE.get().0 == 0 {
+            keep_cause(record);
+        }
+        with_sink(|sink| {
+            if level < sink.level {
+                return;
+            }
+            if !sink.quiet && level >= Level::Error && STDERR_ON.load(Ordering::Relaxed) {
+                let mut buf = Line::new();
+                stderr_line(&mut buf, sink, record);
+                let _ = nix::unistd::write(std::io::stderr(), buf.finish());
+            }
+            if let Some(file) = &sink.file {
+                let mut buf = Line::new();
+                file_line(&mut buf, sink, level, record, now());
+                let _ = nix::unistd::write(&**file, buf.finish());
+            }
+        });
+    }
+
+    fn flush(&self) {}
+}
+
+fn keep_cause(record: &log::Record<'_>) {
+    let mut line = Line::new();
+    let _ = line.write_fmt(*record.args());
+    let mut kept = [0; CAUSE_MAX];
+    let text = line.text();
+    let len = text.len().min(CAUSE_MAX);
+    if let (Some(to), Some(from)) = (kept.get_mut(..len), text.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    CAUSE.set((len, kept));
+}
+
+/// A line being built, on the stack. Control characters in it become `?`: a line stays one line, whatever is logged.
+struct Line {
+    buf: [u8; LINE_MAX],
+    len: usize,
+}
+
+impl Line {
+    fn new() -> Self {
+        Line { buf: [0; LINE_MAX], len: 0 }
+    }
+
+    fn text(&self) -> &[u8] {
+        self.buf.get(..self.len).unwrap_or_default()
+    }
+
+    fn finish(&mut self) -> &[u8] {
+        if let Some(b) = self.buf.get_mut(self.len) {
+            *b = b'\n';
+            self.len += 1;
+        }
+        self.text()
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        for b in s.bytes() {
+            if self.len + 1 >= LINE_MAX {
+                break;
+            }
+            if let Some(to) = self.buf.get_mut(self.len) {
+                *to = if b < b' ' && b != b'\t' || b == 0x7f { b'?' } else { b };
+                self.len += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The function's own name in the path that `type_name` gave for an item inside of it.
+fn function_name(path: &str) -> &str {
+    let path = path.strip_suffix("::here").unwrap_or(path);
+    path.rsplit("::").find(|p| !p.starts_with('{')).unwrap_or(path)
+}
+
+/// The module's last part; a tool's own messages belong to `lxc_TOOL`, as in LXC.
+fn category(target: &str) -> (&'static str, &str) {
+    let path = target.split('!').next().unwrap_or(target);
+    let last = path.rsplit("::").next().unwrap_or(path);
+    (if path.starts_with("lxc::cli::") { "lxc_" } else { "" }, last)
+}
+
+fn stderr_line(out: &mut Line, sink: &Sink, record: &log::Record<'_>) {
+    let _ = write!(out, "{}: ", sink.prog);
+    if !sink.name.is_empty() {
+        let _ = write!(out, "{}: ", sink.name);
+    }
+    let _ = write!(
+        out,
+        "{}: {}: {} {}",
+        record.file().unwrap_or("?"),
+        function_name(record.module_path().unwrap_or("?")),
+        record.line().unwrap_or(0),
+        record.args()
+    );
+}
+
+fn file_line(out: &mut Line, sink: &Sink, level: Level, record: &log::Record<'_>, time: (i64, u32)) {
+    let _ = write!(out, "{} ", sink.prog);
+    if !sink.name.is_empty() {
+        let _ = write!(out, "{} ", sink.name);
+    }
+    timestamp(out, time);
+    let (prefix, category) = category(record.target());
+    let _ = write!(
+        out,
+        " {:<8} {prefix}{category} - {}:{}:{} - {}",
+        level.name(),
+        record.file().unwrap_or("?"),
+        function_name(record.module_path().unwrap_or("?")),
+        record.line().unwrap_or(0),
+        record.args()
+    );
+}
+
+fn now() -> (i64, u32) {
+    match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+        Ok(d) => (i64::try_from(d.as_secs()).unwrap_or(0), d.subsec_millis()),
+        Err(_) => (0, 0),
+    }
+}
+
+/// `YYYYMMDDhhmmss.mmm` in UTC, by the civil calendar (no localtime(3): it takes a lock).
+fn timestamp(out: &mut Line, (secs, millis): (i64, u32)) {
+    let (day, rest) = (secs.div_euclid(86400), secs.rem_euclid(86400));
+    // Days are counted from 1 March of year 0, so that a leap day ends a year; 400 years have 146,097 days.
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let mday = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let _ =
+        write!(out, "{year:04}{month:02}{mday:02}{:02}{:02}{:02}.{millis:03}", rest / 3600, rest / 60 % 60, rest % 60);
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __lxc_log {
+    ($level:expr, $target:expr, errno = $e:expr, $($text:tt)+) => {{
+        if $crate::base::log::enabled($level) {
+            fn here() {}
+            $crate::base::log::emit($level, $target, ::std::any::type_name_of_val(&here), file!(), line!(),
+                format_args!("{} - {}", $crate::base::log::errno_words(&$e), format_args!($($text)+)));
+        }
+    }};
+    ($level:expr, $target:expr, $($text:tt)+) => {{
+        if $crate::base::log::enabled($level) {
+            fn here() {}
+            $crate::base::log::emit($level, $target, ::std::any::type_name_of_val(&here), file!(), line!(), format_args!($($text)+));
+        }
+    }};
+}
+
+/// Logs at TRACE. All nine macros take `format!`'s arguments; `errno = e,` before them puts the words for an error number first.
+#[macro_export]
+macro_rules! log_trace { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Trace, module_path!(), $($t)+) } }
+/// Logs at DEBUG.
+#[macro_export]
+macro_rules! log_debug { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Debug, module_path!(), $($t)+) } }
+/// Logs at INFO.
+#[macro_export]
+macro_rules! log_info { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Info, module_path!(), $($t)+) } }
+/// Logs at NOTICE.
+#[macro_export]
+macro_rules! log_notice { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Notice, concat!(module_path!(), "!NOTICE"), $($t)+) } }
+/// Logs at WARN.
+#[macro_export]
+macro_rules! log_warn { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Warn, module_path!(), $($t)+) } }
+/// Logs at ERROR: also on stderr.
+#[macro_export]
+macro_rules! log_error { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Error, module_path!(), $($t)+) } }
+/// Logs at CRIT.
+#[macro_export]
+macro_rules! log_crit { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Crit, concat!(module_path!(), "!CRIT"), $($t)+) } }
+/// Logs at ALERT.
+#[macro_export]
+macro_rules! log_alert { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Alert, concat!(module_path!(), "!ALERT"), $($t)+) } }
+/// Logs at FATAL.
+#[macro_export]
+macro_rules! log_fatal { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Fatal, concat!(module_path!(), "!FATAL"), $($t)+) } }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sink(name: &str) -> Sink {
+        Sink { prog: "lxc-start".into(), name: name.into(), ..Sink::default() }
+    }
+
+    fn text(f: impl FnOnce(&mut Line)) -> String {
+        let mut line = Line::new();
+        f(&mut line);
+        String::from_utf8_lossy(line.finish()).into_owned()
+    }
+
+    fn record(target: &str, run: impl FnOnce(&log::Record<'_>)) {
+        run(&log::Record::builder()
+            .level(log::Level::Info)
+            .target(target)
+            .module_path(Some("lxc::runtime::start::lxc_init::here"))
+            .file(Some("src/lib/runtime/start.rs"))
+            .line(Some(881))
+            .args(format_args!("Container \"cli3\" is initialized"))
+            .build());
+    }
+
+    #[test]
+    fn classic_lines() {
+        record("lxc::runtime::start", |r| {
+            assert_eq!(
+                text(|l| file_line(l, &sink("cli3"), Level::Info, r, (1_795_448_339, 397))),
+                "lxc-start cli3 20261123153859.397 INFO     start - src/lib/runtime/start.rs:lxc_init:881 - Container \"cli3\" is initialized\n"
+            );
+            assert_eq!(
+                text(|l| stderr_line(l, &sink(""), r)),
+                "lxc-start: src/lib/runtime/start.rs: lxc_init: 881 Container \"cli3\" is initialized\n"
+            );
+        });
+        record("lxc::cli::freeze!NOTICE", |r| {
+            assert_eq!(Level::of(r), Level::Notice);
+            assert!(
+                text(|l| file_line(l, &sink(""), Level::Notice, r, (0, 0)))
+                    .starts_with("lxc-start 19700101000000.000 NOTICE   lxc_freeze - ")
+            );
+        });
+    }
+
+    #[test]
+    fn dates() {
+        for (secs, want) in [
+            (951_782_400, "20000229000000.007"),
+            (-1, "19691231235959.007"),
+            (4_107_542_399, "21000228235959.007"),
+            (4_107_542_400, "21000301000000.007"),
+        ] {
+            assert_eq!(text(|l| timestamp(l, (secs, 7))).trim_end(), want);
+        }
+    }
+
+    #[test]
+    fn levels() {
+        assert_eq!(parse_level("notice"), Level::Notice);
+        assert_eq!(parse_level("bogus"), Level::NotSet);
+        assert_eq!(Level::from_number(8), Some(Level::Fatal));
+        assert_eq!(Level::from_number(9), None);
+        assert_eq!(Level::from_number(-1), None);
+    }
+
+    #[test]
+    fn a_line_stays_one_line_and_is_cut() {
+        assert_eq!(text(|l| l.write_str("a\nb\x1b[2J\tc").unwrap()), "a?b?[2J\tc\n");
+        let long = text(|l| l.write_str(&"x".repeat(10_000)).unwrap());
+        assert_eq!(long.len(), LINE_MAX);
+        assert!(long.ends_with("x\n"));
+    }
+
+    #[test]
+    fn names_of_functions() {
+        assert_eq!(function_name("lxc::cli::ls::run::here"), "run");
+        assert_eq!(function_name("lxc::cli::ls::run::{{closure}}::here"), "run");
+        assert_eq!(function_name("<lxc::a::B as lxc::c::D>::go::here"), "go");
+    }
+
+    #[test]
+    fn a_file_takes_the_lines_and_config_does_not_override_the_command_line() {
+        let dir = std::env::temp_dir().join(format!("lxc-log-test-{}", std::process::id()));
+        let file = dir.join("sub/x.log");
+        init(&Setup {
+            prog: "lxc-test".into(),
+            name: "c1".into(),
+            file: Some(file.clone()),
+            quiet: true,
+            level: Some("debug".into()),
+            ..Setup::default()
+        })
+        .unwrap();
+        apply_config(Some(Level::Trace), Some(&dir.join("other.log"))).unwrap();
+        crate::log_trace!("not this");
+        watch_cause();
+        crate::log_error!(errno = libc::ENOENT, "Failed to open {}", "x");
+        crate::log_fatal!("later");
+        {
+            let _scope = scope("c2");
+            crate::log_debug!("of another container");
+        }
+        assert_eq!(first_cause().as_deref(), Some("No such file or directory - Failed to open x"));
+        close();
+        crate::log_error!("after the end");
+        let got = std::fs::read_to_string(&file).unwrap();
+        let _ = std::fs::remove_dir_all(&dir);
+        let lines: Vec<&str> = got.lines().collect();
+        assert_eq!(lines.len(), 3, "{got}");
+        assert!(lines[0].contains(" ERROR    tests - src/lib/base/log.rs:a_file_takes_the_lines"), "{got}");
+        assert!(lines[0].ends_with(" - No such file or directory - Failed to open x"), "{got}");
+        assert!(lines[1].contains(" FATAL    tests - "), "{got}");
+        assert!(lines[2].starts_with("lxc-test c2 ") && lines[2].contains(" DEBUG "), "{got}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Taking a container off the disk. Owns the rules of when that is refused, and the walk that removes a tree: below a
+//! directory descriptor, on one file system, never through a link.
+#![forbid(unsafe_code)]
+
+use super::Container;
+use crate::base::spawn::Command;
+use crate::base::{Context, Error, Result};
+use crate::hook::conf::When;
+use crate::sys::path::{self, Resolve};
+use crate::sys::process;
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+impl Container {
+    /// Clones that need this one's rootfs are noted in `lxc_snapshots`.
+    pub fn has_clones(&self) -> bool {
+        std::fs::metadata(self.dir().join("lxc_snapshots")).is_ok_and(|m| m.len() > 0)
+    }
+
+    /// There is something below `snaps`.
+    pub fn has_snapshots(&self) -> bool {
+        std::fs::read_dir(self.dir().join("snaps")).is_ok_and(|mut d| d.next().is_some())
+    }
+
+    /// Removes it: the destroy hooks, the rootfs unless it is not managed, its directory, its note with its original.
+    ///
+    /// # Errors
+    /// It is not defined, runs, has snapshots or clones; a hook failed; something cannot be removed.
+    pub fn destroy(&mut self) -> Result<()> {
+        if !self.is_defined() {
+            return Err(self.undefined());
+        }
+        if self.is_running() {
+            return Err(Error::new(format!("{} is running", self.name())));
+        }
+        let refused = |what: &str| Error::new(format!("Destroying {} failed: {0} has {what}", self.name()));
+        if self.has_snapshots() {
+            return Err(refused("snapshots"));
+        }
+        if self.has_clones() {
+            return Err(refused("clones"));
+        }
+        // A config file that does not parse must not make a container that cannot be removed.
+        if self.config().is_none()
+            && let Err(e) = self.load(None)
+        {
+            crate::log_warn!("{e}: its hooks are not run and only its own directory is removed");
+        }
+        self.run_hooks(When::Destroy, &[])?;
+        if self.config().is_some_and(|c| !c.storage.managed) {
+            return Ok(());
+        }
+        if let Some(config) = self.config() {
+            remove_storage(self.lxcpath(), self.name(), config)?;
+        }
+        super::snapshot::forget(self)?;
+        remove_dir(self.lxcpath(), self.name(), true)?;
+        self.clear_config();
+        Ok(())
+    }
+
+    /// Runs the host-side hooks of one kind, in order.
+    ///
+    /// # Errors
+    /// One did not end with 0.
+    pub(super) fn run_hooks(&self, when: When, args: &[String]) -> Result<()> {
+        let Some(config) = self.config() else { return Ok(()) };
+        let rootfs = config.storage.path.clone().unwrap_or_default();
+        let mut env: Vec<String> = std::env::vars().map(|(k, v)| format!("{k}={v}")).collect();
+        for (name, value) in [
+            ("LXC_NAME", self.name().to_string()),
+            ("LXC_CONFIG_FILE", self.config_file().display().to_string()),
+            ("LXC_ROOTFS_PATH", rootfs.clone()),
+            ("LXC_ROOTFS_MOUNT", rootfs),
+            ("LXC_CGNS_AWARE", "1".to_string()),
+            ("LXC_HOOK_VERSION", config.hook.version.to_string()),
+        ] {
+            crate::hook::run::set(&mut env, name, &value);
+        }
+        for hook in crate::hook::run::render_all(&config.hook, when, self.name(), args, &env)? {
+            run_hook(&hook)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs one rendered hook; its output goes to the log.
+fn run_hook(hook: &crate::hook::Rendered) -> Result<()> {
+    let words = |list: &[CString]| list.iter().map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    let mut argv = words(&hook.argv).into_iter();
+    let program = argv.next().unwrap_or_default();
+    let env = words(&hook.envp);
+    let pairs = env.iter().filter_map(|e| e.split_once('=')).map(|(k, v)| (k.to_string(), v));
+    let command = Command::new(program).args(argv).clear_env().envs(pairs);
+    let status = command.run(|line| crate::log_info!("Script {} produced output: {line}", hook.command))?;
+    match status.raw {
+        0 => Ok(()),
+        raw => Err(Error::new(format!("The hook {} ended with status {}", hook.command, process::exit_code(raw)))),
+    }
+}
+
+/// Removes the rootfs that the config names, when it lies outside of the container's own directory.
+fn remove_storage(lxcpath: &Path, name: &str, config: &crate::config::Config) -> Result<()> {
+    let Some(rootfs) = config.storage.path.as_deref() else { return Ok(()) };
+    let backend = config.storage.backend.as_deref().unwrap_or("dir");
+    if !matches!(backend, "dir" | "overlay" | "overlayfs") {
+        return Err(Error::new(format!(
+            "the storage backend {backend} of {name} is not built yet: nothing was removed"
+        )));
+    }
+    // Of an overlay only the upper layer is the container's.
+    let own = match backend {
+        "dir" => rootfs,
+        _ => {
+            rootfs.rsplit_once(":/").map_or("", |(_, upper)| rootfs.get(rootfs.len() - upper.len() - 1..).unwrap_or(""))
+        }
+    };
+    let path = Path::new(own);
+    if own.is_empty() || path.starts_with(lxcpath.join(name)) || path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(last)) => remove_below(parent, last, &[]),
+        _ => Err(Error::new(format!("{own} is not a directory that a container owns: it was not removed"))),
+    }
+}
+
+/// Removes a container's directory; `keep_snaps` leaves `snaps` and, with it, the directory.
+///
+/// # Errors
+/// Something cannot be removed.
+pub fn remove_dir(lxcpath: &Path, name: &str, keep_snaps: bool) -> Result<()> {
+    let keep: &[&OsStr] = if keep_snaps { &[OsStr::new("snaps")] } else { &[] };
+    remove_below(lxcpath, OsStr::new(name), keep)
+}
+
+/// Removes the tree `name` below `parent`; entries of its top named in `keep` stay, unless they are empty directories.
+///
+/// # Errors
+/// Something cannot be removed; a mount inside is not entered and is an error.
+pub fn remove_below(parent: &Path, name: &OsStr, keep: &[&OsStr]) -> Result<()> {
+    let what = || format!("Failed to remove {}", parent.join(name).display());
+    let dir = open_dir(path::cwd(), parent.as_os_str(), Resolve::Plain).ctx(what)?;
+    match path::statat(dir.as_fd(), &c(name).ctx(what)?, false) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.ctx(what)?,
+    };
+    let tree = match open_dir(dir.as_fd(), name, Resolve::BeneathNoLinks) {
+        Ok(tree) => tree,
+        // No directory, or a link: the name itself goes.
+        Err(_) => return path::unlinkat(dir.as_fd(), &c(name).ctx(what)?, false).ctx(what),
+    };
+    let device = path::fstat(tree.as_fd()).ctx(what)?.dev;
+    empty(&tree, device, keep).ctx(what)?;
+    match path::unlinkat(dir.as_fd(), &c(name).ctx(what)?, true) {
+        Err(e) if !keep.is_empty() && e.raw_os_error() == Some(libc::ENOTEMPTY) => Ok(()),
+        other => other.ctx(what),
+    }
+}
+
+fn c(name: &OsStr) -> io::Result<CString> {
+    CString::new(name.as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+fn open_dir(dir: BorrowedFd<'_>, name: &OsStr, how: Resolve) -> io::Result<OwnedFd> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | if how == Resolve::Plain { 0 } else { libc::O_NOFOLLOW };
+    path::openat2(dir, &c(name)?, flags, 0, how)
+}
+
+/// Removes everything below `dir` that lies on `device`. Depth costs a descriptor each, not stack for names.
+fn empty(dir: &OwnedFd, device: u64, keep: &[&OsStr]) -> io::Result<()> {
+    for name in names(dir)? {
+        if keep.contains(&name.as_os_str()) {
+            // Empty, it has nothing to keep.
+            let _ = path::unlinkat(dir.as_fd(), &c(&name)?, true);
+            continue;
+        }
+        let cname = c(&name)?;
+        match path::unlinkat(dir.as_fd(), &cname, false) {
+            Ok(()) => continue,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EISDIR | libc::EPERM)) => {}
+            Err(e) => return Err(e),
+        }
+        let below = open_dir(dir.as_fd(), &name, Resolve::BeneathNoLinks)?;
+        if path::fstat(below.as_fd())?.dev != device {
+            return Err(io::Error::from_raw_os_error(libc::EXDEV));
+        }
+        empty(&below, device, &[])?;
+        path::unlinkat(dir.as_fd(), &cname, true)?;
+    }
+    Ok(())
+}
+
+/// The names in a directory, by its descriptor.
+fn names(dir: &OwnedFd) -> io::Result<Vec<std::ffi::OsString>> {
+    let mut buf = [0; 32];
+    let link = path::proc_fd_path(dir.as_fd(), &mut buf);
+    std::fs::read_dir(OsStr::from_bytes(link.to_bytes()))?.map(|e| e.map(|e| e.file_name())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_removed_and_what_its_links_point_to_is_not() {
+        let top = std::env::temp_dir().join(format!("lxc-destroy-{}", std::process::id()));
+        std::fs::create_dir_all(top.join("c1/rootfs/a/b")).unwrap();
+        std::fs::create_dir_all(top.join("canary")).unwrap();
+        std::fs::write(top.join("canary/file"), "x").unwrap();
+        std::os::unix::fs::symlink(top.join("canary"), top.join("c1/rootfs/a/link")).unwrap();
+        std::os::unix::fs::symlink(top.join("canary"), top.join("c1/out")).unwrap();
+        std::fs::create_dir_all(top.join("c1/snaps/snap0")).unwrap();
+        remove_dir(&top, "c1", true).unwrap();
+        assert!(top.join("c1/snaps/snap0").exists() && !top.join("c1/rootfs").exists());
+        assert!(top.join("canary/file").exists());
+        remove_dir(&top, "c1", false).unwrap();
+        remove_dir(&top, "c1", false).unwrap();
+        assert!(!top.join("c1").exists());
+        // A name that is a link goes itself.
+        std::os::unix::fs::symlink(top.join("canary"), top.join("c2")).unwrap();
+        remove_dir(&top, "c2", false).unwrap();
+        assert!(top.join("canary/file").exists() && top.join("c2").symlink_metadata().is_err());
+        std::fs::remove_dir_all(&top).unwrap();
+    }
+}

@@ -1,0 +1,67 @@
+//! Hooks and network scripts on the host: run by a shell, their output logged line by line, their status told. What they
+//! are called with is `hook`'s.
+#![forbid(unsafe_code)]
+
+use crate::base::spawn::Command;
+use crate::base::{Error, Result};
+use crate::hook::Rendered;
+use crate::log_debug;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Runs one and waits for it.
+///
+/// # Errors
+/// It could not be run, or ended by something else than status 0; `key` names it.
+pub fn run(key: &str, hook: &Rendered) -> Result<()> {
+    let mut words = hook.argv.iter().map(|a| OsStr::from_bytes(a.as_bytes()));
+    let mut command = Command::new(words.next().unwrap_or_default()).args(words).clear_env();
+    for pair in &hook.envp {
+        if let Some((name, value)) = pair.to_string_lossy().split_once('=') {
+            command = command.env(name, value);
+        }
+    }
+    let status = command.run(|line| log_debug!("{key} produced output: {line}")).map_err(|e| e.stage("hook"))?;
+    match said(status.raw) {
+        None => Ok(()),
+        Some(how) => Err(Error::new(format!("{key} = {}: the script {how}", hook.command)).stage("hook")),
+    }
+}
+
+/// A wait status in words; `None` for success.
+pub fn said(status: i32) -> Option<String> {
+    use nix::libc::{WEXITSTATUS, WIFEXITED, WIFSIGNALED, WTERMSIG};
+    if status == 0 {
+        None
+    } else if WIFEXITED(status) {
+        Some(match WEXITSTATUS(status) {
+            126 => "exited with status 126: it cannot be executed".to_string(),
+            127 => "exited with status 127: there is no such command".to_string(),
+            n => format!("exited with status {n}"),
+        })
+    } else if WIFSIGNALED(status) {
+        Some(format!("was killed by signal {}", WTERMSIG(status)))
+    } else {
+        Some(format!("ended with wait status {status}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hook::{Call, render};
+
+    fn hook(command: &str) -> Rendered {
+        let call = Call { name: "c", section: "lxc", kind: "pre-start", extra: &[] };
+        render(1, command, &call, &["A=7".to_string()]).unwrap()
+    }
+
+    #[test]
+    fn status_and_environment_are_those_of_the_script() {
+        run("k", &hook("/bin/true")).unwrap();
+        let e = run("k", &hook("/bin/sh -c 'exit $A'")).unwrap_err();
+        assert!(e.what.ends_with("exited with status 7"), "{}", e.what);
+        assert!(run("k", &hook("/nonexistent/x")).unwrap_err().what.contains("127"));
+        assert!(run("k", &hook("/bin/sh -c 'kill -9 $$'")).unwrap_err().what.contains("signal 9"));
+    }
+}

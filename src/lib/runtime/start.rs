@@ -1,0 +1,417 @@
+//! A start from the caller's side to the monitor's end: binds the command socket, makes the monitor, runs the steps, hands
+//! the container to the event loop, unwinds, starts again on reboot. Knows no tool and no option parser.
+#![forbid(unsafe_code)]
+
+pub use super::plan::StartRequest;
+
+use super::child::Bomb;
+use super::plan::{self, Starting};
+use super::running::{Ending, Outcome};
+use super::supervisor::Monitor;
+use super::undo::Undo;
+use super::{diagnose, parent, refuse, steps};
+use crate::base::facts::Facts;
+use crate::base::{Context, Error, Result};
+use crate::cgroup::{self, Groups};
+use crate::ipc::State;
+use crate::sys::process::{self, Clone3, Never};
+use crate::sys::signal::{self, SigSet};
+use crate::sys::{self, scm};
+use crate::{idmap, log_error, log_info, log_notice, log_warn, security, storage, terminal};
+use nix::libc;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// How a start went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// In the background; the monitor's pid.
+    Monitor(i32),
+    /// In the foreground; it has ended with this wait status.
+    Ended(i32),
+}
+
+/// The mark of [`is_running`].
+const RUNNING: &str = "is already running";
+
+/// Whether a start failed because the name is taken by a running container.
+pub fn is_running(e: &Error) -> bool {
+    e.what.ends_with(RUNNING)
+}
+
+/// Starts a container.
+///
+/// # Errors
+/// What failed, with the stage, the object, the reason, and what mends it. Nothing is left behind.
+pub fn run(request: &StartRequest) -> Result<Started> {
+    refuse::unbuilt(&request.config)?;
+    let mut facts = plan::facts(request)?;
+    refuse::harm(request, &facts)?;
+    let mask = signal::block_all().ctx(|| "blocking signals".into())?;
+    let result = begin(request, &mut facts, mask);
+    let _ = signal::set_mask(&mask);
+    result
+}
+
+fn begin(request: &StartRequest, facts: &mut Facts, mask: SigSet) -> Result<Started> {
+    let command = bind_command(request)?;
+    let pidfile = request.pidfile.as_deref().map(Pidfile::create).transpose()?;
+    let groups = steps::timed("cgroups", || cgroup::prepare(&request.config.cgroup, facts))?;
+    facts.unified = groups.host().layout == cgroup::Layout::Unified;
+    let life = Life { request, facts, mask, command, pidfile, groups, starter: None };
+    if request.daemonize { daemonise(life) } else { foreground(life) }
+}
+
+/// Everything that the monitor takes over.
+struct Life<'a> {
+    request: &'a StartRequest,
+    facts: &'a Facts,
+    mask: SigSet,
+    command: OwnedFd,
+    pidfile: Option<Pidfile>,
+    groups: Groups,
+    starter: Option<OwnedFd>,
+}
+
+/// The command socket: whoever has it has the name.
+fn bind_command(request: &StartRequest) -> Result<OwnedFd> {
+    let address = crate::ipc::address::address(&request.lxcpath, &request.name);
+    sys::socket::listen_abstract(&address, 100).map_err(|e| match e.raw_os_error() {
+        Some(libc::EADDRINUSE) => Error::new(format!("container {} {RUNNING}", request.name)),
+        _ => Error::io(&e, "the command socket"),
+    })
+}
+
+/// The pid file: made before the start, so that a bad path fails early; removed when dropped by its maker.
+struct Pidfile {
+    path: std::path::PathBuf,
+    owner: i32,
+}
+
+impl Pidfile {
+    fn create(path: &Path) -> Result<Self> {
+        let what = || format!("pid file {}", path.display());
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).ctx(what)?;
+        let path = std::path::absolute(path).ctx(what)?;
+        Ok(Self { path, owner: process::pid() })
+    }
+
+    /// The caller is the monitor.
+    fn adopt(&mut self) -> Result<()> {
+        self.owner = process::pid();
+        let what = || format!("pid file {}", self.path.display());
+        let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(&self.path).ctx(what)?;
+        file.write_all(self.owner.to_string().as_bytes()).ctx(what)
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        if self.owner == process::pid() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn foreground(mut life: Life) -> Result<Started> {
+    if life.request.close_fds {
+        foreign_fds(|fd| {
+            if let Ok(fd) = sys::fd::borrow(fd) {
+                let _ = sys::fd::set_cloexec(fd, true);
+            }
+        })?;
+    }
+    // Version 2 is left out: moving there waits for an RCU grace period, and nothing is controlled by that group.
+    life.groups.enter_monitor(true)?;
+    if let Some(p) = &mut life.pidfile {
+        p.adopt()?;
+    }
+    monitor(life, &mut None).map(Started::Ended)
+}
+
+/// Descriptors that the caller left open for whom it starts: not close-on-exec, above the standard three, and not passed by
+/// LISTEN_FDS (sd_listen_fds(3)).
+fn foreign_fds(mut f: impl FnMut(i32)) -> Result<()> {
+    let passed: i32 = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse().ok()).filter(|n| *n >= 0).unwrap_or(0);
+    for fd in sys::fd::open_fds().ctx(|| "/proc/self/fd".into())? {
+        let foreign = fd >= 3 + passed
+            && sys::fd::borrow(fd).is_ok_and(|b| {
+                nix::fcntl::fcntl(b, nix::fcntl::FcntlArg::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0)
+            });
+        if foreign {
+            f(fd);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the monitor, in its cgroup from its first moment on, and waits for its word.
+fn daemonise(life: Life) -> Result<Started> {
+    let (ours, theirs) = sys::socket::pair_seqpacket().ctx(|| "a socket pair".into())?;
+    let mask = life.mask;
+    let mut life = Some(Life { starter: Some(theirs), ..life });
+    let mut ours = Some(ours);
+    let child = |life: &mut Option<Life>, ours: &mut Option<OwnedFd>, cloned: bool| -> Never {
+        let _never_unwinds = Bomb;
+        *ours = None;
+        let code = life.take().map_or(1, |l| background(l, cloned));
+        process::exit_now(code)
+    };
+    // By number: the descriptor is the groups', which go to the child.
+    let fd = life.as_ref().and_then(|l| l.groups.monitor_fd()).and_then(|fd| sys::fd::borrow(fd.as_raw_fd()).ok());
+    let how = Clone3 { flags: 0, cgroup: fd, pidfd: false };
+    let made = process::clone3(&how, || child(&mut life, &mut ours, fd.is_some())).or_else(|e| {
+        log_info!(errno = e, "the monitor cannot be cloned into its cgroup");
+        process::clone3(&Clone3::default(), || child(&mut life, &mut ours, false))
+    });
+    let made = made.ctx(|| "making the monitor".into())?;
+    if let Some(Life { groups, pidfile, .. }) = life {
+        // They are the monitor's now: dropped here they would be removed.
+        std::mem::forget((groups, pidfile));
+    }
+    let _ = signal::set_mask(&mask);
+    let ours = ours.ok_or_else(|| Error::new("no socket pair"))?;
+    let told = word(&ours);
+    if told.is_err() {
+        // It is ending and cleaning up: when this returns, nothing is left.
+        let _ = process::wait_pid(made.pid, 0);
+    }
+    told.map(|()| Started::Monitor(made.pid))
+}
+
+/// What the monitor says: `R`, or `F` with stage, text, errno and hint, separated by NUL.
+fn word(from: &OwnedFd) -> Result<()> {
+    let mut buf = vec![0_u8; 16384];
+    let got = scm::recv(from.as_fd(), &mut buf).ctx(|| "the word of the monitor".into())?;
+    let text = String::from_utf8_lossy(buf.get(..got.bytes).unwrap_or_default()).into_owned();
+    if text == "R" {
+        return Ok(());
+    }
+    let Some(rest) = text.strip_prefix('F') else {
+        return Err(Error::new("the monitor ended without a word").hint("see its log: -o FILE -l TRACE"));
+    };
+    let mut parts = rest.split('\0');
+    let mut part = || parts.next().unwrap_or_default();
+    let (stage, errno, what, hint) = (part(), part(), part(), part());
+    let error = Error::os(errno.parse().unwrap_or(0), what).stage(diagnose::stage(stage));
+    Err(if hint.is_empty() { error } else { error.hint(hint) })
+}
+
+fn tell_failure(to: Option<&OwnedFd>, e: &Error) {
+    let Some(to) = to else { return };
+    let hint = e.hint.as_deref().unwrap_or_default();
+    let mut text = format!("F{}\0{}\0{}\0{hint}", e.stage, e.errno, e.what);
+    let mut end = text.len().min(16000);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    let _ = scm::send(to.as_fd(), text.as_bytes(), None, &[]);
+}
+
+/// The monitor's own life, from its first moment; the exit code.
+fn background(mut life: Life, cloned: bool) -> i32 {
+    let mut starter = life.starter.take();
+    life.groups.adopt();
+    let done = match settle(&mut life, cloned) {
+        Ok(()) => monitor(life, &mut starter).map(drop),
+        Err(e) => {
+            drop(life);
+            Err(e)
+        }
+    };
+    match done {
+        Ok(()) => 0,
+        Err(e) => {
+            tell_failure(starter.as_ref(), &e);
+            1
+        }
+    }
+}
+
+fn settle(life: &mut Life, cloned: bool) -> Result<()> {
+    let _ = process::setsid();
+    process::chdir(c"/").ctx(|| "/".into())?;
+    foreign_fds(sys::fd::close_raw)?;
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").ctx(|| "/dev/null".into())?;
+    for n in 0..3 {
+        sys::fd::dup_onto(null.as_fd(), n).ctx(|| "/dev/null".into())?;
+    }
+    let title = format!("[lxc monitor] {} {}", life.request.lxcpath.display(), life.request.name);
+    if let Err(e) = process::set_title(&title) {
+        log_info!(errno = e, "the monitor keeps its title");
+    }
+    life.groups.enter_monitor(cloned)?;
+    match &mut life.pidfile {
+        Some(p) => p.adopt(),
+        None => Ok(()),
+    }
+}
+
+/// Starts, waits, ends, and again on reboot. The wait status of the last init.
+fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
+    let Life { request, facts, mask, command, pidfile, groups, starter: _ } = life;
+    if request.config.process.monitor_unshare != 0 {
+        own_mounts()?;
+    }
+    let mut monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
+    monitor.open_console(&request.config.terminal, request.daemonize)?;
+    let mut ending = Ending { groups: Some(groups), monitor: Some(monitor), ..Ending::default() };
+    let mut config = request.config.clone();
+    let result = loop {
+        let once = once(request, &config, facts, mask, &mut ending, starter);
+        match once {
+            Ok((Outcome::Reboot, stack)) => {
+                ending.reboot = true;
+                if let Some(r) = &ending.running {
+                    config = r.config.clone();
+                }
+                if let Err(e) = unwind(stack, &mut ending) {
+                    log_error!("{e}: no reboot");
+                    break Ok(0);
+                }
+                if let Err(e) = again(&mut ending) {
+                    break Err(e);
+                }
+            }
+            Ok((Outcome::Stopped(status), stack)) => {
+                ending.reboot = false;
+                let _ = unwind(stack, &mut ending);
+                break Ok(status);
+            }
+            Err(e) => break Err(e),
+        }
+    };
+    if result.is_ok() {
+        ephemeral(request);
+    }
+    drop(pidfile);
+    if let Some(groups) = ending.groups() {
+        groups.remove_monitor().unwrap_or_else(|e| log_info!("{e}"));
+    }
+    result
+}
+
+/// Between two lives of one container: the groups come back.
+fn again(ending: &mut Ending) -> Result<()> {
+    if let Some(groups) = ending.running.as_mut().and_then(|r| r.groups.take()) {
+        ending.groups = Some(groups);
+    }
+    ending.running = None;
+    ending.groups().map_or(Ok(()), Groups::make_payload)
+}
+
+type Ended = (Outcome, Undo<Ending>);
+
+/// One life: start, event loop. On failure everything is unwound already.
+fn once(
+    request: &StartRequest,
+    config: &crate::config::Config,
+    facts: &Facts,
+    mask: SigSet,
+    ending: &mut Ending,
+    starter: &mut Option<OwnedFd>,
+) -> Result<Ended> {
+    let mut env = plan::hook_env(request, facts);
+    if ending.reboot {
+        crate::hook::run::set(&mut env, "LXC_TARGET", "reboot");
+    }
+    let mut s = Starting {
+        request,
+        config: config.clone(),
+        facts: facts.clone(),
+        env,
+        mask,
+        idmap_way: idmap::Way::Direct,
+        shared: Vec::new(),
+        storage: storage::Prepared::default(),
+        terminal: terminal::Prepared::default(),
+        security: security::Prepared::default(),
+        entries: Vec::new(),
+        idmapped: Vec::new(),
+        tasks: Vec::new(),
+        netlink: None,
+        listens: false,
+        hooks: Vec::new(),
+        supervise: if request.useinit { Some(super::pid1::run) } else { None },
+        script: None,
+        hook_output: None,
+        ending,
+        undo: Undo::default(),
+    };
+    let begun =
+        steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)).and_then(|()| tell_running(starter));
+    // The rest of what was prepared is the child's by now; the pin stays as long as the container.
+    let (stack, pin) = (std::mem::take(&mut s.undo), s.storage.pin.take());
+    drop(s);
+    if let Err(e) = begun {
+        return Err(undo_failed(e, stack, ending));
+    }
+    log_notice!("Started the container \"{}\"", facts.name);
+    let run = match (ending.monitor.as_mut(), ending.running.as_mut()) {
+        (Some(m), Some(r)) => m.run(r),
+        _ => Err(Error::new("nothing runs")),
+    };
+    drop(pin);
+    match run {
+        Ok(outcome) => Ok((outcome, stack)),
+        Err(e) => Err(undo_failed(e, stack, ending)),
+    }
+}
+
+/// Tells the starter that init runs. A starter that has gone away meanwhile (^C) wants no container.
+fn tell_running(starter: &mut Option<OwnedFd>) -> Result<()> {
+    let Some(fd) = starter else { return Ok(()) };
+    scm::send(fd.as_fd(), b"R", None, &[]).map_err(|e| Error::io(&e, "the starter is gone").stage("start"))?;
+    *starter = None;
+    Ok(())
+}
+
+/// A start that failed: what has been made goes, in the order of a normal end.
+fn undo_failed(e: Error, stack: Undo<Ending>, ending: &mut Ending) -> Error {
+    // The caller tells it; a reboot has none.
+    if ending.reboot {
+        log_error!("{e}");
+    }
+    ending.failed = true;
+    if let Some(r) = ending.running.as_mut().filter(|r| r.status.is_none()) {
+        let _ = process::pidfd_send_signal(r.pidfd.as_fd(), libc::SIGKILL);
+        r.status = process::wait_pid(r.pid, 0).ok().map(|w| w.1);
+    }
+    ending.announce(State::Aborting);
+    let _ = unwind(stack, ending);
+    e
+}
+
+/// Unwinds; the failure of a post-stop hook is what a reboot ends by.
+fn unwind(mut stack: Undo<Ending>, ending: &mut Ending) -> Result<()> {
+    let mut first = None;
+    stack.unwind(ending, |name, e| {
+        log_warn!("{name}: {e}");
+        if name == "post-stop hooks" {
+            first.get_or_insert(e);
+        }
+    });
+    first.map_or(Ok(()), Err)
+}
+
+/// `lxc.monitor.unshare`: mounts of the monitor's own.
+fn own_mounts() -> Result<()> {
+    let key = || "lxc.monitor.unshare".to_string();
+    sys::ns::unshare(sys::ns::CLONE_NEWNS).ctx(key)?;
+    let root = sys::path::open(c"/", libc::O_PATH | libc::O_DIRECTORY, 0).ctx(key)?;
+    let attr = sys::mount::SetAttr { propagation: libc::MS_SLAVE, ..Default::default() };
+    sys::mount::mount_setattr(root.as_fd(), c"", true, attr, None).ctx(key)
+}
+
+fn ephemeral(request: &StartRequest) {
+    if !request.config.process.ephemeral {
+        return;
+    }
+    let Some(destroy) = request.destroy else { return };
+    if let Err(e) = destroy(&request.lxcpath, &request.name) {
+        log_error!("lxc.ephemeral = 1: {} cannot be destroyed: {e}", request.name);
+    }
+}

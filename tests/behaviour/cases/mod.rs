@@ -1,0 +1,50 @@
+//! All cases, by tool and topic.
+
+use crate::case::Cases;
+
+mod attach;
+mod cgroups;
+mod common;
+mod config;
+mod console;
+mod create;
+mod destroy;
+mod execute;
+mod hooks;
+mod hostile;
+mod info;
+mod inside;
+mod life;
+mod ls;
+mod mixed;
+mod network;
+pub mod options;
+mod start;
+mod stop;
+mod systemd;
+
+/// Every case, in the order of the files.
+pub fn all() -> Cases {
+    let mut c = Cases::default();
+    common::add(&mut c);
+    create::add(&mut c);
+    start::add(&mut c);
+    attach::add(&mut c);
+    execute::add(&mut c);
+    console::add(&mut c);
+    ls::add(&mut c);
+    info::add(&mut c);
+    stop::add(&mut c);
+    destroy::add(&mut c);
+    config::add(&mut c);
+    inside::add(&mut c);
+    cgroups::add(&mut c);
+    hooks::add(&mut c);
+    network::add(&mut c);
+    life::add(&mut c);
+    systemd::add(&mut c);
+    hostile::add(&mut c);
+    mixed::add(&mut c);
+    options::add(&mut c);
+    c
+}
