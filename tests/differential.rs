@@ -87,7 +87,12 @@ fn the_same_as_the_reference() {
     if configs >= 2000 {
         coverage(&run.used);
     }
-    let shown: Vec<_> = run.unexplained.iter().take(if std::env::var_os("LXC_DIFF_VERBOSE").is_some() { usize::MAX } else { 40 }).cloned().collect();
+    let shown: Vec<_> = run
+        .unexplained
+        .iter()
+        .take(if std::env::var_os("LXC_DIFF_VERBOSE").is_some() { usize::MAX } else { 40 })
+        .cloned()
+        .collect();
     assert!(run.unexplained.is_empty(), "{} unexplained differences:\n{}", run.unexplained.len(), shown.join("\n"));
 }
 
@@ -171,10 +176,8 @@ impl Run {
     }
 
     fn compare(&mut self, of: &'static str, questions: Vec<(String, String)>, mismatches: &mut Vec<Mismatch>) {
-        let asked: Vec<Vec<&str>> = questions
-            .iter()
-            .map(|(key, _)| if key.is_empty() { vec![of] } else { vec![of, key.as_str()] })
-            .collect();
+        let asked: Vec<Vec<&str>> =
+            questions.iter().map(|(key, _)| if key.is_empty() { vec![of] } else { vec![of, key.as_str()] }).collect();
         let answers = self.reference.ask_all(&asked);
         for ((key, ours), theirs) in questions.into_iter().zip(answers) {
             self.compared += 1;
@@ -207,7 +210,9 @@ impl Run {
 
     fn compare_keys(&mut self, config: &Config, mismatches: &mut Vec<Mismatch>) {
         let mut prefixes: Vec<String> = LISTED_BELOW.iter().map(|(p, _)| p.to_string()).collect();
-        prefixes.extend(["", "lxc.net", "lxc.net.0", "lxc.net.1", "lxc.net.10", "lxc.log", "lxc.hook."].map(str::to_string));
+        prefixes.extend(
+            ["", "lxc.net", "lxc.net.0", "lxc.net.1", "lxc.net.10", "lxc.log", "lxc.hook."].map(str::to_string),
+        );
         let questions = prefixes.into_iter().map(|prefix| {
             let ours = config.keys(if prefix.is_empty() { None } else { Some(&prefix) });
             (prefix, reference::shown(ours))
@@ -232,7 +237,13 @@ impl Run {
         } else if ours != theirs || !theirs_saved {
             let key = ours.iter().zip(&theirs).find(|(a, b)| a != b).map_or(String::new(), |(a, _)| a.clone());
             let show = |lines: &[String]| lines.join("\n");
-            mismatches.push(Mismatch { of: "saved", key, value: String::new(), theirs: show(&theirs), ours: show(&ours) });
+            mismatches.push(Mismatch {
+                of: "saved",
+                key,
+                value: String::new(),
+                theirs: show(&theirs),
+                ours: show(&ours),
+            });
         }
     }
 }

@@ -123,12 +123,15 @@ impl Taints {
             }
             "saved" if m.key == "lxc.idmap" => return found("the reference does not save with lxc.idmap here"),
             "get" if m.theirs == "6 (null)" && m.ours == "0 " => return found("(null) for unset"),
-            "get" if m.key == "lxc.rootfs.mount" && m.theirs == "0 " => return found("a cleared rootfs.mount has no default"),
+            "get" if m.key == "lxc.rootfs.mount" && m.theirs == "0 " => {
+                return found("a cleared rootfs.mount has no default");
+            }
             "get" if m.key == "lxc.rootfs.mount" && m.theirs == "36 /usr/lib/x86_64-linux-gnu/lxc/rootfs" => {
                 return found("another default directory was compiled in");
             }
             "get" if m.key.starts_with("lxc.time.offset.") => {
-                let text = |answer: &str| answer.split_once(' ').unwrap_or_default().1.replace("%20", "").replace("%0a", "");
+                let text =
+                    |answer: &str| answer.split_once(' ').unwrap_or_default().1.replace("%20", "").replace("%0a", "");
                 if text(&m.theirs) == text(&m.ours) {
                     return found("7.0: text of time offsets");
                 }
@@ -136,7 +139,9 @@ impl Taints {
             "get" if m.key.ends_with(".veth.vlan.id") && m.theirs == "1 0" && m.ours == "0 " => {
                 return found("7.0: veth.vlan.id is empty when unset");
             }
-            "get" if m.key.starts_with("lxc.cap.") && m.ours == "0 " => return found("7.0: cap.drop and cap.keep are two lists"),
+            "get" if m.key.starts_with("lxc.cap.") && m.ours == "0 " => {
+                return found("7.0: cap.drop and cap.keep are two lists");
+            }
             _ => {}
         }
         if let Some(id) = self.gets.get(&m.key).filter(|_| m.of == "get") {

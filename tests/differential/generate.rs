@@ -46,11 +46,72 @@ pub struct Case {
 
 /// Values that fit some keys and that others refuse.
 const ODD: &[&str] = &[
-    "0", "1", "2", "-1", "+1", "0x1", "010", "08", " 5", "5 ", "7x", "4294967295", "99999999999999999999", "auto", "none",
-    "foo", "a b", "/a//b/", "a/b/", "./a", "..", "unlimited", "1:2", "SIGTERM", "sigrtmin+1", "15", "user", "net mnt", "u 0 1 1",
-    "10.0.0.1", "10.0.0.129/8", "::1/64", "fe80::1", "a,b", "1,2", "5s", "5 h", "5KB", "5 MB", "x=y", "A=b=c", "chown", "kill 5",
-    "proc sys", "cgroup:ro", "veth", "bridge", "l3", "private", "up", "dev", "INFO", "daemon", "x86_64", "i686", "'q'", "\"q\"",
-    "a\tb", "#x", "=", "é", "dir:/x", "unix:@a", "generated", "lo", "8192",
+    "0",
+    "1",
+    "2",
+    "-1",
+    "+1",
+    "0x1",
+    "010",
+    "08",
+    " 5",
+    "5 ",
+    "7x",
+    "4294967295",
+    "99999999999999999999",
+    "auto",
+    "none",
+    "foo",
+    "a b",
+    "/a//b/",
+    "a/b/",
+    "./a",
+    "..",
+    "unlimited",
+    "1:2",
+    "SIGTERM",
+    "sigrtmin+1",
+    "15",
+    "user",
+    "net mnt",
+    "u 0 1 1",
+    "10.0.0.1",
+    "10.0.0.129/8",
+    "::1/64",
+    "fe80::1",
+    "a,b",
+    "1,2",
+    "5s",
+    "5 h",
+    "5KB",
+    "5 MB",
+    "x=y",
+    "A=b=c",
+    "chown",
+    "kill 5",
+    "proc sys",
+    "cgroup:ro",
+    "veth",
+    "bridge",
+    "l3",
+    "private",
+    "up",
+    "dev",
+    "INFO",
+    "daemon",
+    "x86_64",
+    "i686",
+    "'q'",
+    "\"q\"",
+    "a\tb",
+    "#x",
+    "=",
+    "é",
+    "dir:/x",
+    "unix:@a",
+    "generated",
+    "lo",
+    "8192",
 ];
 
 /// The source of everything.
@@ -64,7 +125,12 @@ pub struct Generator {
 impl Generator {
     /// From a seed.
     pub fn new(seed: u64, dir: &Path) -> Self {
-        Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), rows: rows().collect(), turn: 0, dir: dir.to_path_buf() }
+        Self {
+            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            rows: rows().collect(),
+            turn: 0,
+            dir: dir.to_path_buf(),
+        }
     }
 
     fn below(&mut self, limit: usize) -> usize {
@@ -117,7 +183,8 @@ impl Generator {
         let number = self.below(3);
         let path = self.dir.join(format!("include{number}"));
         if !path.exists() {
-            std::fs::write(&path, "# included\nlxc.group = inc\nlxc.start.order = 5\n").expect("the directory is writable");
+            std::fs::write(&path, "# included\nlxc.group = inc\nlxc.start.order = 5\n")
+                .expect("the directory is writable");
         }
         path.display().to_string()
     }
@@ -133,7 +200,8 @@ impl Generator {
         let index = *self.pick(&[0, 1, 10]);
         let mut out = Vec::new();
         if row.name().contains("[i]") && !row.name().ends_with(".type") && self.below(5) > 0 {
-            let kind = self.rows.iter().map(|(_, r)| *r).find(|r| r.name() == "lxc.net.[i].type").expect("in the table");
+            let kind =
+                self.rows.iter().map(|(_, r)| *r).find(|r| r.name() == "lxc.net.[i].type").expect("in the table");
             out.push((format!("lxc.net.{index}.type"), Self::kind_for(row).to_string(), kind));
         }
         let name = self.name(row, index);
@@ -166,8 +234,7 @@ impl Generator {
 
     /// The next config.
     pub fn case(&mut self, number: u64) -> Case {
-        let mut case =
-            Case { legacy: number % 5 == 4, ..Case::default() };
+        let mut case = Case { legacy: number % 5 == 4, ..Case::default() };
         let ends: &[&str] = if number % 7 == 3 { &["\r\n", "\n\n", "\n", "\r"] } else { &["\n"] };
         for _ in 0..self.below(12) {
             let what = match self.below(40) {
@@ -178,7 +245,8 @@ impl Generator {
             };
             match self.below(10) {
                 0 => {
-                    let odd = ["# a comment", "  # another = one", "foreign = 1", "LXC.x = 1", "   ", "#lxc.uts.name = x"];
+                    let odd =
+                        ["# a comment", "  # another = one", "foreign = 1", "LXC.x = 1", "   ", "#lxc.uts.name = x"];
                     let end = *self.pick(ends);
                     let line = self.pick(&odd).to_string() + end;
                     case.ours.extend(line.bytes());

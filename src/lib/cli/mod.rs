@@ -20,15 +20,8 @@ use common::Tool;
 use std::ffi::OsString;
 
 /// The tools that have the common options.
-pub const TOOLS: &[&Tool] = &[
-    &create::TOOL,
-    &destroy::TOOL,
-    &freeze::FREEZE,
-    &freeze::UNFREEZE,
-    &info::TOOL,
-    &ls::TOOL,
-    &wait::TOOL,
-];
+pub const TOOLS: &[&Tool] =
+    &[&create::TOOL, &destroy::TOOL, &freeze::FREEZE, &freeze::UNFREEZE, &info::TOOL, &ls::TOOL, &wait::TOOL];
 
 /// Runs the tool of that name and returns its exit code.
 pub fn main(name: &str, args: &[OsString]) -> i32 {
