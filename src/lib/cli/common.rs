@@ -6,6 +6,7 @@ use super::getopt::{self, End};
 use super::table::{self, NO_VALUE, Table};
 use crate::base::{Error, Result, log, paths};
 use crate::config::Config;
+use crate::container::Container;
 use clap::{ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -67,7 +68,9 @@ impl Call {
 
     /// Where on the command line an option stood last; for two of which the last counts.
     pub fn place(&self, id: &str) -> Option<usize> {
-        self.matches.indices_of(id).and_then(Iterator::last)
+        // A flag's default has an index as well: only what was typed counts.
+        let typed = self.matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+        self.matches.indices_of(id).filter(|_| typed).and_then(Iterator::last)
     }
 
     /// The argument of an option, as bytes; the last one counts.
@@ -100,6 +103,14 @@ impl Call {
         if !self.quiet {
             err_line(&format!("{}: {text}", self.tool));
         }
+    }
+
+    /// The container's handle; its config is not read.
+    ///
+    /// # Errors
+    /// The name is refused.
+    pub fn container(&self) -> Result<Container> {
+        Container::new(&self.name, Some(&self.lxcpath))
     }
 
     /// `PATH:NAME`, as messages have it.

@@ -1,11 +1,12 @@
-//! lxc-create: makes a container. Owns the options; the order of a creation lies in `container::create`.
+//! lxc-create: makes a container by a template.
 #![forbid(unsafe_code)]
 
-use super::common::{Call, Named, Tool, not_built, told, utf8};
-use crate::base::{Error, Result, spawn};
-use crate::container::create::{Create, find_template, first_config};
-use crate::container::{Container, create};
+use super::common::{Call, Named, Tool, not_built, tell, told, utf8};
+use crate::base::Result;
+use crate::config::Config;
+use crate::container::create::{Create, find_template};
 use clap::Command;
+use std::path::{Path, PathBuf};
 
 /// The tool.
 pub const TOOL: Tool = Tool {
@@ -15,29 +16,29 @@ pub const TOOL: Tool = Tool {
 
 lxc-create creates a container
 
--B, --bdev=BDEV\tStore the rootfs on BDEV: dir (default), none,
-\tbest; the others are not built yet
--f, --config=CONFIG\tBegin with the config file CONFIG
--t, --template=TEMPLATE\tFill the container by TEMPLATE; none makes a
-\tconfig file only
-#Options of -B lvm:
--0; --lvname=LVNAME\tThe logical volume's name (the container's)
--1; --vgname=VGNAME\tThe volume group (lxc)
--2; --thinpool=THINPOOL\tThe thin pool (lxc)
-#Options of -B lvm, loop and rbd:
--3; --fstype=FSTYPE\tThe file system (ext4)
--4; --fssize=FSSIZE\tIts size: a number and one of bBkKmMgGtT (1G)
-#Options of -B zfs:
--5; --zfsroot=ZFSROOT\tThe file system to make it below (lxc)
-#Options of -B dir:
--6; --dir=DIR\tThe rootfs's directory, an absolute path
-#Options of -B rbd:
--7; --rbdname=RBDNAME\tThe image's name (the container's)
--8; --rbdpool=RBDPOOL\tThe pool (lxc)
--9; --rbduser=RBDUSER\tThe user (admin)
+-B, --bdev=BDEV\tkind of storage: dir (default), none, best, and those below
+-f, --config=CONFIG\tconfig to begin with (default: lxc.default_config of lxc.conf)
+-t, --template=TEMPLATE\tname or path of the template; none makes only a config
+#Storage on LVM (with -B lvm)
+-0; --lvname=LVNAME\tname of the logical volume (the container's name)
+-1; --vgname=VG\tvolume group (lxc)
+-2; --thinpool=TP\tthin pool (lxc)
+#Storage on LVM, a loop device or Ceph (with -B lvm, loop, rbd)
+-3; --fstype=TYPE\tfile system (ext4)
+-4; --fssize=SIZE[U]\tits size, with a unit of bBkKmMgGtT (1G; without a unit: M)
+#Storage on ZFS (with -B zfs)
+-5; --zfsroot=PATH\tdataset that it is made in (tank/lxc)
+#Storage in a directory
+-6; --dir=DIR\tput the rootfs at this absolute path
+#Storage on Ceph (with -B rbd)
+-7; --rbdname=RBDNAME\tname of the image (the container's name)
+-8; --rbdpool=POOL\tpool (lxc)
+-9; --rbduser=RBDUSER\tuser (admin)
 =
-=What follows -- is passed to the template: lxc-create -t TEMPLATE -h
-=shows what it takes.",
+=  -- template-options
+=         What follows -- goes to the template as it stands;
+=         lxc-create -t TEMPLATE -h shows what it knows.
+=",
     named: Named::Must,
     types,
     check: |_| Ok(()),
@@ -45,115 +46,107 @@ lxc-create creates a container
     run,
 };
 
-/// The backends that LXC knows.
-const BACKENDS: [&str; 11] =
-    ["dir", "lvm", "loop", "btrfs", "nbd", "rbd", "zfs", "overlay", "overlayfs", "best", "none"];
+/// The kinds of storage that LXC knows.
+const KINDS: [&str; 11] = ["dir", "none", "best", "lvm", "loop", "btrfs", "zfs", "rbd", "nbd", "overlay", "overlayfs"];
 
-fn types(cmd: Command) -> Command {
-    cmd.mut_arg("template", |a| a.value_parser(utf8)).mut_arg("bdev", |a| a.value_parser(utf8))
+fn types(mut cmd: Command) -> Command {
+    for id in [
+        "bdev", "template", "lvname", "vgname", "thinpool", "fstype", "fssize", "zfsroot", "rbdname", "rbdpool",
+        "rbduser",
+    ] {
+        cmd = cmd.mut_arg(id, |a| a.value_parser(utf8));
+    }
+    cmd
 }
 
-/// `-t TEMPLATE -h` shows the template's own help as well.
+/// `-t TEMPLATE -h`: the template's own help follows.
 fn template_help(call: &Call) {
-    let Some(name) = call.get::<String>("template") else { return };
-    if let Ok(path) = find_template(&name) {
-        let shown = spawn::Command::new(path).args(["-h"]).output(spawn::Output::Inherit).run(|_| ());
-        if let Err(e) = shown {
-            call.say(e);
+    let Some(name) = call.get::<String>("template").filter(|n| n != "none") else { return };
+    match find_template(&name) {
+        Ok(path) => {
+            let _ = std::process::Command::new(path).arg("-h").status();
         }
+        Err(e) => tell(call, &e),
     }
 }
 
-/// `none`, or a prefix of it, as LXC takes it.
-fn is_none(template: &str) -> bool {
-    !template.is_empty() && "none".starts_with(template)
-}
-
-/// Options of one backend are wrong with another.
-fn check_backend(call: &Call, bdev: Option<&str>) -> std::result::Result<(), String> {
-    let given = |names: &[&str]| names.iter().any(|n| call.os(n).is_some());
-    if given(&["fstype", "fssize"]) && !matches!(bdev, Some("lvm" | "loop" | "rbd")) {
-        return Err("--fstype and --fssize are only valid with -B lvm, -B loop or -B rbd".into());
+/// What does not go together.
+fn conflict(call: &Call) -> Option<String> {
+    let has = |ids: &[&str]| ids.iter().any(|id| call.get::<String>(id).is_some());
+    let bdev = call.get::<String>("bdev").unwrap_or_default();
+    if !call.path("dir").is_none_or(Path::is_absolute) {
+        return Some("--dir should use absolute path".into());
     }
-    if given(&["lvname", "vgname", "thinpool"]) && bdev != Some("lvm") {
-        return Err("--lvname, --vgname and --thinpool are only valid with -B lvm".into());
+    if !bdev.is_empty() && !KINDS.contains(&bdev.as_str()) {
+        return Some(format!("{bdev} is not a valid backing storage type"));
     }
-    if given(&["rbdname", "rbdpool", "rbduser"]) && bdev != Some("rbd") {
-        return Err("--rbdname and --rbdpool are only valid with -B rbd".into());
+    if has(&["fstype", "fssize"]) && !["lvm", "loop", "rbd", "best"].contains(&bdev.as_str()) {
+        return Some("Filesystem type and size are only valid with block devices".into());
     }
-    if given(&["zfsroot"]) && bdev != Some("zfs") {
-        return Err("zfsroot is only valid with -B zfs".into());
+    if has(&["lvname", "vgname", "thinpool"]) && !["lvm", "best"].contains(&bdev.as_str()) {
+        return Some("--lvname, --vgname and --thinpool are only valid with -B lvm".into());
     }
-    Ok(())
+    if has(&["rbdname", "rbdpool", "rbduser"]) && !["rbd", "best"].contains(&bdev.as_str()) {
+        return Some("--rbdname and --rbdpool are only valid with -B rbd".into());
+    }
+    if has(&["zfsroot"]) && !["zfs", "best"].contains(&bdev.as_str()) {
+        return Some("zfsroot is only valid with -B zfs".into());
+    }
+    None
 }
 
 fn run(call: &Call) -> Result<i32> {
     let Some(template) = call.get::<String>("template") else {
         crate::log_error!("A template must be specified");
         crate::log_error!("Use \"none\" if you really want a container without a rootfs");
-        return Ok(1);
+        return Err(told(1));
     };
-    let dir = call.path("dir");
-    if dir.is_some_and(|d| !d.is_absolute()) {
-        crate::log_error!("--dir should use absolute path");
-        return Ok(1);
+    if let Some(text) = conflict(call) {
+        crate::log_error!("{text}");
+        return Err(told(1));
     }
     let bdev = call.get::<String>("bdev");
-    if let Some(name) = bdev.as_deref()
-        && !BACKENDS.contains(&name)
-    {
-        crate::log_error!("{name} is not a valid backing storage type");
-        return Ok(1);
+    if let Some(kind) = bdev.as_deref().filter(|k| !["dir", "none", "best"].contains(k)) {
+        return Err(not_built(format_args!("-B {kind}")));
     }
-    if let Err(e) = check_backend(call, bdev.as_deref()) {
-        crate::log_error!("{e}");
-        return Ok(1);
-    }
-    if let Some(name) = bdev.as_deref().filter(|b| !matches!(*b, "dir" | "none" | "best")) {
-        return Err(not_built(format_args!("-B {name}")));
-    }
-    let mut container = Container::new(&call.name, Some(&call.lxcpath))?;
-    container.clear_broken_creation()?;
-    if container.is_defined() || container.creation() == crate::container::partial::Creation::Ongoing {
+    let mut c = call.container()?;
+    if c.is_running() && c.is_defined() {
         crate::log_error!("Container already exists");
-        return Ok(1);
+        return Err(told(1));
     }
-    let file = call.path("config").or(call.rcfile.as_deref());
-    container.set_config(first_config(file).map_err(|e| match file {
-        Some(file) => Error { what: format!("{} (initial config {})", e.what, file.display()), ..e },
-        None => e,
-    })?);
+    c.set_config(first_config(call));
+    // Only the whole word: LXC took any beginning of it.
+    let template = Some(template).filter(|t| t != "none");
     let want = Create {
-        template: (!is_none(&template)).then_some(template),
+        template,
         args: call.operands.clone(),
-        dir: dir.map(Into::into),
+        dir: call.path("dir").map(Path::to_path_buf),
         bdev,
         quiet: call.quiet,
     };
-    match container.create(&want) {
+    match c.create(&want) {
         Ok(()) => Ok(0),
         Err(e) => {
-            super::common::tell(call, &e);
-            if e.code <= 128 {
-                crate::log_error!("Failed to create container {}", call.name);
+            if e.what == "Container already exists" {
+                crate::log_error!("{}", e.what);
+            } else {
+                tell(call, &e);
             }
-            Err(told(e.code.max(1)))
+            crate::log_error!("Failed to create container {}", call.name);
+            Err(told(if e.code == 0 { 1 } else { e.code }))
         }
     }
 }
 
-/// The templates that are installed, for completion.
-pub fn templates() -> Vec<String> {
-    create::templates()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_prefix_of_none_is_none() {
-        assert!(is_none("none") && is_none("n"));
-        assert!(!is_none("") && !is_none("nonexist") && !is_none("busybox"));
+/// The config to begin with. One that cannot be read or parsed is told of and does not stop the creation.
+fn first_config(call: &Call) -> Config {
+    let file = call.path("config").map(Path::to_path_buf);
+    let default = crate::base::paths::global("lxc.default_config").ok().flatten().map(PathBuf::from);
+    let mut config = Config::new();
+    if let Some(file) = file.or(default)
+        && let Err(e) = config.load_file(&file)
+    {
+        crate::log_error!("{e}");
     }
+    config
 }

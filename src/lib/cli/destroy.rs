@@ -1,10 +1,9 @@
-//! lxc-destroy: removes a container from the disk. Owns the options; the rules lie in `container::destroy`.
+//! lxc-destroy: takes a container off the disk.
 #![forbid(unsafe_code)]
 
-use super::common::{Call, Named, Tool, told};
+use super::common::{Call, Named, Tool, load_rcfile, told};
 use crate::base::Result;
 use crate::container::Container;
-use clap::Command;
 
 /// The tool.
 pub const TOOL: Tool = Tool {
@@ -14,45 +13,55 @@ pub const TOOL: Tool = Tool {
 
 lxc-destroy destroys a container with the identifier NAME
 
--f, --force\tstop it first when it runs
--s, --snapshots\tdestroy its snapshots as well",
+-f, --force\tif it still runs, stop it first
+-s, --snapshots\tdestroy its snapshots, too",
     named: Named::Must,
-    types: |cmd: Command| cmd,
+    types: |cmd| cmd,
     check: |_| Ok(()),
     more_help: None,
     run,
 };
 
 fn run(call: &Call) -> Result<i32> {
-    let mut container = Container::new(&call.name, Some(&call.lxcpath))?;
-    if container.clear_broken_creation()? {
+    let rcfile = load_rcfile(call)?;
+    let mut c = call.container()?;
+    if let Some(config) = rcfile {
+        c.set_config(config);
+    }
+    if !c.may_control() {
+        crate::log_error!("Insufficent privileges to control {}", call.place_and_name());
+        return Err(told(1));
+    }
+    // What a creator that died has left.
+    if c.clear_broken_creation()? {
         return Ok(0);
     }
-    if !container.is_defined() {
+    if !c.is_defined() {
         crate::log_error!("Container is not defined");
-        return Ok(1);
+        return Err(told(1));
     }
-    if !container.may_control() {
-        crate::log_error!("Insufficent privileges to control {}", call.place_and_name());
-        return Ok(1);
-    }
-    if container.is_running() {
+    if c.is_running() {
         if !call.flag("force") {
             crate::log_error!("{} is running", call.name);
-            return Ok(1);
+            return Err(told(1));
         }
-        container.stop()?;
+        c.stop()?;
     }
-    let result = if call.flag("snapshots") { container.destroy_with_snapshots() } else { container.destroy() };
-    match result {
-        Ok(()) => Ok(0),
-        Err(e) => {
-            crate::log_error!("{e}");
+    if let Err(e) = destroy(&mut c, call.flag("snapshots")) {
+        crate::log_error!("{e}");
+        if !e.what.starts_with("Destroying ") {
             crate::log_error!("Destroying {} failed", call.name);
-            if let Some(hint) = &e.hint {
-                call.say(hint);
-            }
-            Err(told(1))
         }
+        return Err(told(1));
+    }
+    Ok(0)
+}
+
+/// An ephemeral container may be gone as soon as it was stopped.
+fn destroy(c: &mut Container, snapshots: bool) -> Result<()> {
+    let done = if snapshots { c.destroy_with_snapshots() } else { c.destroy() };
+    match done {
+        Err(_) if !c.dir().exists() => Ok(()),
+        done => done,
     }
 }

@@ -1,65 +1,46 @@
-//! lxc-freeze and lxc-unfreeze: hold and release all processes of a container.
+//! lxc-freeze and lxc-unfreeze: all processes of a container stop where they are, or go on.
 #![forbid(unsafe_code)]
 
-use super::common::{Call, Named, Tool};
+use super::common::{Call, Named, Tool, load_rcfile, told};
 use crate::base::Result;
-use crate::container::Container;
-use clap::Command;
+use crate::ipc::state::State;
 
 /// lxc-freeze.
 pub const FREEZE: Tool = Tool {
     name: "lxc-freeze",
-    text: "\
---name=NAME
-
-lxc-freeze freezes a container with the identifier NAME
-
-",
+    text: "--name=NAME\n\nlxc-freeze freezes a container with the identifier NAME\n\n",
     named: Named::Must,
-    types: |cmd: Command| cmd,
+    types: |cmd| cmd,
     check: |_| Ok(()),
     more_help: None,
-    run: |call| run(call, "freeze", Container::freeze),
+    run: |call| run(call, true),
 };
 
 /// lxc-unfreeze.
 pub const UNFREEZE: Tool = Tool {
     name: "lxc-unfreeze",
-    text: "\
---name=NAME
-
-lxc-unfreeze unfreezes a container with the identifier NAME
-
-",
-    named: Named::Must,
-    types: |cmd: Command| cmd,
-    check: |_| Ok(()),
-    more_help: None,
-    run: |call| run(call, "unfreeze", Container::unfreeze),
+    text: "--name=NAME\n\nlxc-unfreeze thaws a frozen container with the identifier NAME\n\n",
+    run: |call| run(call, false),
+    ..FREEZE
 };
 
-fn run(call: &Call, what: &str, act: fn(&Container) -> Result<()>) -> Result<i32> {
-    let container = Container::new(&call.name, Some(&call.lxcpath))?;
-    let failed = || crate::log_error!("Failed to {what} {}", call.place_and_name());
-    if !container.may_control() {
+fn run(call: &Call, freeze: bool) -> Result<i32> {
+    load_rcfile(call)?;
+    let c = call.container()?;
+    if !c.may_control() {
         crate::log_error!("Insufficent privileges to control {}", call.place_and_name());
-        return Ok(1);
+        return Err(told(1));
     }
-    let running = container.is_running();
-    if !running && !container.is_defined() {
-        failed();
-        return Ok(1);
-    }
-    // What is not frozen need not be released.
-    if !running && what == "unfreeze" {
+    // Thawing what is defined and does not run has always been a success.
+    if !freeze && c.is_defined() && c.state() == State::Stopped {
         return Ok(0);
     }
-    match act(&container) {
-        Ok(()) => Ok(0),
-        Err(e) => {
-            crate::log_error!("{e}");
-            failed();
-            Ok(1)
-        }
+    let done = if freeze { c.freeze() } else { c.unfreeze() };
+    if let Err(e) = done {
+        let word = if freeze { "freeze" } else { "unfreeze" };
+        crate::log_error!("{e}");
+        crate::log_error!("Failed to {word} {}", call.place_and_name());
+        return Err(told(1));
     }
+    Ok(0)
 }

@@ -1,17 +1,22 @@
 //! The tools: `common` (what all share), one file per tool. Owns the command line, its texts and its exit codes.
 #![forbid(unsafe_code)]
 
+pub mod attach;
 pub mod checkconfig;
 pub mod common;
 pub mod config;
+pub mod console;
 pub mod create;
 pub mod destroy;
+pub mod execute;
 pub mod freeze;
 pub mod getopt;
 pub mod info;
 pub mod json;
 pub mod live;
 pub mod ls;
+pub mod start;
+pub mod stop;
 pub mod table;
 pub mod update_config;
 pub mod wait;
@@ -20,8 +25,20 @@ use common::Tool;
 use std::ffi::OsString;
 
 /// The tools that have the common options.
-pub const TOOLS: &[&Tool] =
-    &[&create::TOOL, &destroy::TOOL, &freeze::FREEZE, &freeze::UNFREEZE, &info::TOOL, &ls::TOOL, &wait::TOOL];
+pub const TOOLS: &[&Tool] = &[
+    &attach::TOOL,
+    &console::TOOL,
+    &create::TOOL,
+    &destroy::TOOL,
+    &execute::TOOL,
+    &freeze::FREEZE,
+    &info::TOOL,
+    &ls::TOOL,
+    &start::TOOL,
+    &stop::TOOL,
+    &freeze::UNFREEZE,
+    &wait::TOOL,
+];
 
 /// Runs the tool of that name and returns its exit code.
 pub fn main(name: &str, args: &[OsString]) -> i32 {

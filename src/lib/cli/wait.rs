@@ -1,10 +1,10 @@
-//! lxc-wait: waits until a container is in one of some states.
+//! lxc-wait: until a container is in one of some states.
 #![forbid(unsafe_code)]
 
-use super::common::{Call, Named, Tool, atoi, utf8};
+use super::common::{Call, Named, Tool, atoi, load_rcfile, told, utf8};
 use crate::base::Result;
-use crate::container::Container;
 use crate::container::wait::parse_states;
+use crate::ipc::state::State;
 use clap::Command;
 use std::time::Duration;
 
@@ -16,13 +16,14 @@ pub const TOOL: Tool = Tool {
 
 lxc-wait waits for NAME container state to reach STATE
 
--s, --state=STATE\tthe states to wait for, joined by |:
-\tSTOPPED, STARTING, RUNNING, STOPPING,
-\tABORTING, FREEZING, FROZEN, THAWED
--t, --timeout=TIMEOUT\tfor so many seconds at most",
+-s, --state=STATE\tstates to wait for, parted by |: STOPPED, STARTING, RUNNING,
+\tSTOPPING, ABORTING, FREEZING, FROZEN, THAWED
+-t, --timeout=TMO\tgive up after TMO seconds (-1, or 0 while it runs: never)",
     named: Named::Must,
     types,
-    check,
+    check: |call| {
+        if call.get::<String>("state").is_some() { Ok(()) } else { Err("Missing state object: -s STATE".into()) }
+    },
     more_help: None,
     run,
 };
@@ -31,26 +32,33 @@ fn types(cmd: Command) -> Command {
     cmd.mut_arg("state", |a| a.value_parser(utf8)).mut_arg("timeout", |a| a.value_parser(utf8))
 }
 
-fn check(call: &Call) -> std::result::Result<(), String> {
-    match call.get::<String>("state") {
-        None => Err("missing state option to wait for".into()),
-        Some(text) => parse_states(&text).map(drop).map_err(|e| e.to_string()),
-    }
-}
-
 fn run(call: &Call) -> Result<i32> {
-    let states = parse_states(&call.get::<String>("state").unwrap_or_default())?;
-    let container = Container::new(&call.name, Some(&call.lxcpath))?;
-    if !container.may_control() {
-        crate::log_error!("Insufficent privileges to control {}", call.place_and_name());
-        return Ok(1);
-    }
-    // 0 waits without limit while the container runs, as every release did; -1 always does.
-    let limit = match call.get::<String>("timeout").map(|t| atoi(&t)) {
-        None => None,
-        Some(0) if container.is_running() => None,
-        Some(n) if n < 0 => None,
-        Some(n) => Some(Duration::from_secs(n.unsigned_abs())),
+    load_rcfile(call)?;
+    let c = call.container()?;
+    let states = match parse_states(&call.get::<String>("state").unwrap_or_default()) {
+        Ok(states) => states,
+        Err(e) => {
+            crate::log_error!("{e}");
+            return Err(told(1));
+        }
     };
-    Ok(i32::from(!container.wait(&states, limit)?))
+    if !c.may_control() {
+        call.say(format_args!("Insufficent privileges to control {}", call.place_and_name()));
+        return Err(told(1));
+    }
+    let seconds = call.get::<String>("timeout").map_or(-1, |t| atoi(&t));
+    let runs = c.state() != State::Stopped;
+    let limit = match seconds {
+        0 if runs => None,
+        n => u64::try_from(n).ok().map(Duration::from_secs),
+    };
+    if c.wait(&states, limit)? {
+        return Ok(0);
+    }
+    // Of a container that does not run, LXC says nothing when the time is over.
+    if c.state() != State::Stopped {
+        crate::log_error!(errno = libc::EAGAIN, "Failed to receive message");
+        crate::log_error!(errno = libc::EAGAIN, "Failed to receive state from monitor");
+    }
+    Err(told(1))
 }
