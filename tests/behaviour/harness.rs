@@ -163,6 +163,8 @@ fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
     let v1 = ["freezer", "memory", "devices", "pids"]
         .iter()
         .all(|c| hierarchies().iter().any(|h| h.what.split(',').any(|w| w == *c)));
+    // overlay is a module on most kernels
+    let _ = Command::new("modprobe").args(["-q", "overlay"]).stderr(Stdio::null()).status();
     let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let apparmor = has("/sys/kernel/security/apparmor/profiles");
     let set = |n: &str| std::env::var(n).is_ok_and(|v| !v.is_empty());

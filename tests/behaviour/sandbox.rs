@@ -235,6 +235,8 @@ fn furnish() -> Result<(), String> {
     mnt(Some("proc"), "/proc", Some("proc"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC, None)?;
     umount2("/sys", MntFlags::MNT_DETACH).map_err(|e| format!("umount /sys: {e}"))?;
     mnt(Some("sysfs"), "/sys", Some("sysfs"), none, None)?;
+    // AppArmor is looked for there.
+    let _ = mnt(Some("securityfs"), "/sys/kernel/security", Some("securityfs"), none, None);
     furnish_cgroups(&cgroups)?;
     mnt(Some("devpts"), "/dev/pts", Some("devpts"), none, Some("newinstance,ptmxmode=0666,mode=0600"))?;
     mnt(Some("tmpfs"), "/dev/shm", Some("tmpfs"), none, None)?;

@@ -5,7 +5,7 @@
 use super::file;
 use super::layout::Kind;
 use crate::base::{Context, Error, Result};
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -60,7 +60,7 @@ pub fn leaf<T>(dir: &impl AsFd, mut try_enter: impl FnMut(OwnedFd) -> io::Result
     for i in 0..1000 {
         let name = if i == 0 { ".lxc".to_string() } else { format!(".lxc-{i}") };
         let path = file::below(dir.as_fd(), &name);
-        match fs::create_dir(&path) {
+        match file::make_dir(&path) {
             Ok(()) => {}
             Err(e) if e.raw_os_error() == Some(libc::EEXIST) => {}
             Err(e) => return Err(e),

@@ -32,9 +32,7 @@ pub(crate) fn of_parent(dir: &str, top: &str) -> io::Result<Share> {
 
 /// Online CPUs or nodes of a group; `effective_*` leaves out what is offline.
 fn effective(dir: &str, what: &str) -> io::Result<String> {
-    let text =
-        file::read(format!("{dir}/cpuset.effective_{what}")).or_else(|_| file::read(format!("{dir}/cpuset.{what}")))?;
-    Ok(text.trim().to_string())
+    file::value(format!("{dir}/cpuset.effective_{what}")).or_else(|_| file::value(format!("{dir}/cpuset.{what}")))
 }
 
 /// Fills a new group; `inherit` sets clone_children, so that what the container makes inside is filled by the kernel.

@@ -1,10 +1,10 @@
 //! Small files of cgroupfs, sysfs and procfs: one open, one transfer. Knows nothing of what they mean.
 #![forbid(unsafe_code)]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Writes `value` in one write(2). Creates and truncates nothing: a file that is missing stays missing (ENOENT).
@@ -37,6 +37,11 @@ pub(crate) fn value(path: impl AsRef<Path>) -> io::Result<String> {
         Ok(text) if n < buf.len() => Ok(text.trim().to_string()),
         _ => read(path).map(|t| t.trim().to_string()),
     }
+}
+
+/// Makes a directory, 0755 less the umask.
+pub(crate) fn make_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    DirBuilder::new().mode(0o755).create(path)
 }
 
 /// Opens a directory.

@@ -112,6 +112,11 @@ impl Groups {
     /// # Errors
     /// As [`prepare`].
     pub fn create(host: Arc<Host>, conf: &Conf, facts: &Facts, pattern: Option<&str>) -> Result<Groups> {
+        if host.hierarchies.is_empty() {
+            return Err(
+                Error::os(libc::ENOENT, "lxc.cgroup.use of lxc.conf leaves no cgroup hierarchy").stage("cgroup")
+            );
+        }
         let names = names::names(conf, &facts.name, pattern)?;
         let limits = Limits::plan(conf, &host)?;
         let dirs = host.hierarchies.iter().map(|_| OnceCell::new()).collect();
@@ -511,7 +516,7 @@ fn fill_one(
             enable_controllers(&dir);
         }
         let leaf = format!("{dir}/{leaf}");
-        fs::create_dir(&leaf).ctx(|| format!("cannot make cgroup {leaf}")).map_err(stage)?;
+        file::make_dir(&leaf).ctx(|| format!("cannot make cgroup {leaf}")).map_err(stage)?;
         set_up(&leaf, share).ctx(|| format!("cannot set up cgroup {leaf}")).map_err(stage)?;
     }
     Ok(true)
@@ -525,7 +530,7 @@ fn make_dir(host: &Host, h: &Hierarchy, rel: &str) -> Result<bool> {
         let mut end = rel.find('/');
         while let Some(at) = end {
             let parent = format!("{base}/{}", rel.get(..at).unwrap_or_default());
-            match fs::create_dir(&parent) {
+            match file::make_dir(&parent) {
                 Ok(()) => {
                     tree::mark(&parent);
                     if h.has("cpuset") {
@@ -544,7 +549,7 @@ fn make_dir(host: &Host, h: &Hierarchy, rel: &str) -> Result<bool> {
             end = rel.get(at + 1..).and_then(|r| r.find('/')).map(|n| at + 1 + n);
         }
         let dir = h.dir(rel);
-        match fs::create_dir(&dir) {
+        match file::make_dir(&dir) {
             Ok(()) => {
                 return Ok(true);
             }
@@ -600,9 +605,11 @@ fn remove_role(host: &Host, role: &Role, kill: bool, leave: bool) -> Result<()> 
         // What version 1 has frozen does not die.
         leftover::thaw(host, &role.rel);
     }
-    // cgroup2 first: one write there kills whatever is left, in all hierarchies.
-    let order = std::iter::once(first).chain((0..host.hierarchies.len()).filter(|i| *i != first));
-    for h in order.filter_map(|i| host.hierarchies.get(i)) {
+    // To kill, cgroup2 first: one write there ends whatever is left, in all hierarchies. Else the leader last: while it
+    // stands the name is ours, and a start that comes meanwhile does not put its own groups where we still remove.
+    let mut order: Vec<usize> = (0..host.hierarchies.len()).filter(|i| *i != first).collect();
+    order.insert(if kill { 0 } else { order.len() }, first);
+    for h in order.into_iter().filter_map(|i| host.hierarchies.get(i)) {
         let dir = h.dir(&role.rel);
         if leave && fs::remove_dir(&dir).is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)) {
             leave_for_base(h);

@@ -253,3 +253,102 @@ fn device_program_in_the_kernel() {
     assert!(crate::sys::bpf::load_cgroup_device(&many.compile()).is_ok());
     tree::remove(&dir, true, Duration::from_secs(2)).unwrap();
 }
+
+/// The monitor's own way in and out, in a process of its own: this test again, told so by its environment.
+#[test]
+fn monitor_enters_and_leaves() {
+    const TOLD: &str = "LXCTEST_CG_MONITOR";
+    if let Ok(name) = std::env::var(TOLD) {
+        let mut host = Host::get(Base::Init).unwrap().as_ref().clone();
+        host.hierarchies.iter_mut().for_each(|h| h.base = format!("{}/{name}", h.base));
+        let s = std::mem::ManuallyDrop::new(Sandbox(Arc::new(host)));
+        let mut g = s.groups(&Conf::default());
+        g.adopt();
+        g.enter_monitor(false).unwrap();
+        let mine = fs::read_to_string("/proc/thread-self/cgroup").unwrap();
+        let count = mine.lines().filter(|l| l.ends_with(&format!("/{name}/lxc.monitor.t"))).count();
+        assert_eq!(count, s.0.hierarchies.len(), "{mine}");
+        g.remove_payload().unwrap();
+        g.remove_monitor().unwrap();
+        assert_eq!(s.left(), Vec::<String>::new());
+        return;
+    }
+    let Some(s) = Sandbox::new("mon") else { return };
+    let base = s.0.hierarchies[0].base.rsplit('/').next().unwrap().to_string();
+    let mut c = Command::new(std::env::current_exe().unwrap());
+    c.args(["--exact", "cgroup::live_tests::monitor_enters_and_leaves", "--nocapture"]).env(TOLD, base);
+    let out = c.output().unwrap();
+    assert!(out.status.success(), "{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+}
+
+/// The pure cgroup2 layout, as far as a cgroup2 without controllers goes: names, device program, freezer, kill, leaf.
+#[test]
+fn unified_layout() {
+    let Some(mut s) = Sandbox::new("v2") else { return };
+    let all = Arc::clone(&s.0);
+    let mut host = all.as_ref().clone();
+    host.hierarchies.retain(|h| h.kind == Kind::V2);
+    host.layout = super::Layout::Unified;
+    if host.hierarchies.is_empty() {
+        eprintln!("needs cgroup2");
+        return;
+    }
+    s.0 = Arc::new(host);
+    let conf = Conf {
+        v1: pairs(&[("devices.deny", "a"), ("devices.allow", "c 1:3 rwm"), ("foo.bar", "1")]),
+        dir_monitor: Some("m".into()),
+        dir_container: Some("p".into()),
+        dir_inner: Some("in".into()),
+        ..Conf::default()
+    };
+    let mut g = s.groups(&conf);
+    assert!(g.path(Some("memory"), Who::Payload).unwrap().ends_with("/p/in"));
+    assert!(g.path(None, Who::Limit).unwrap().ends_with("/p"));
+    assert!(g.payload_fd().is_some() && g.monitor_fd().is_some() && g.tasks_fds(Who::Payload).unwrap().is_empty());
+    g.set_limits().unwrap();
+    g.set_devices().unwrap();
+    let script = "{ : < /dev/null && echo null; : < /dev/zero; } 2>/dev/null";
+    assert_eq!(inside(&g, script).wait_with_output().unwrap().stdout, b"null\n");
+    g.add_device(&Rule::parse("c 1:5 r", true).unwrap()).unwrap();
+    let script = format!("{script} && echo zero");
+    assert_eq!(inside(&g, &script).wait_with_output().unwrap().stdout, b"null\nzero\n");
+    let mut child = inside(&g, "echo in; exec sleep 1000 < /dev/null");
+    wait_for_line(&mut child);
+    g.freeze(Some(Duration::from_secs(5))).unwrap();
+    let (kind, dir) = g.fd(None, Who::Limit).unwrap();
+    assert!(freezer::is_frozen(&dir, kind).unwrap());
+    g.thaw(Some(Duration::from_secs(5))).unwrap();
+    let name = attach::leaf(&dir, |fd| file::read_at(&fd, "cgroup.type")).unwrap();
+    assert_eq!(name.trim(), "domain");
+    g.remove_payload().unwrap();
+    assert!(child.wait().unwrap().code().is_none());
+    drop(g);
+    assert_eq!(s.left(), Vec::<String>::new());
+    s.0 = all;
+}
+
+#[test]
+fn given_to_the_container() {
+    use crate::base::ids::{IdKind, IdMap, Ns};
+    use std::os::unix::fs::MetadataExt;
+    let Some(s) = Sandbox::new("chown") else { return };
+    let g = s.groups(&Conf::default());
+    let map = |kind| IdMap { kind, nsid: 0, hostid: 100_000, range: 65_536 };
+    let mut facts = Facts { idmap: vec![map(IdKind::Uid), map(IdKind::Gid)], ..Facts::default() };
+    g.chown(&facts).unwrap();
+    let look = |path: String| fs::metadata(path).map(|m| (m.uid(), m.gid(), m.mode() & 0o7777)).unwrap();
+    assert_eq!(look(s.0.hierarchies[0].dir("lxc.payload.t")).1, 0, "no user namespace of its own: nothing is given");
+    facts.new_ns.add(Ns::User);
+    g.chown(&facts).unwrap();
+    for h in &s.0.hierarchies {
+        let dir = h.dir("lxc.payload.t");
+        assert_eq!(look(dir.clone()), (0, 100_000, 0o775));
+        assert_eq!(look(format!("{dir}/cgroup.procs")), (0, 100_000, 0o664));
+        if h.kind == Kind::V1 {
+            assert_eq!(look(format!("{dir}/tasks")), (0, 100_000, 0o664));
+        } else {
+            assert_eq!(look(format!("{dir}/cgroup.subtree_control")), (0, 100_000, 0o664));
+        }
+        assert_eq!(look(h.dir("lxc.monitor.t")).1, 0);
+    }
+}

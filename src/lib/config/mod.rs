@@ -128,7 +128,8 @@ impl Config {
     pub fn get(&self, key: &str) -> std::result::Result<String, i32> {
         let answer = match self.target(key) {
             Ok(Target::Row(found)) => self.get_row(key, &found),
-            Ok(Target::Device(_)) => Err(Bad::os(libc::ENOENT, "")),
+            Ok(Target::Device(index)) if self.network.devices.contains_key(&index) => Err(Bad::os(libc::ENOENT, "")),
+            Ok(Target::Device(_)) => Err(unknown()),
             Ok(Target::Include) => Err(Bad::os(libc::ENOSYS, "")),
             Ok(Target::Backend) => Ok(self.storage.backend.clone().unwrap_or_default()),
             Ok(Target::Gone) => Ok(String::new()),
@@ -274,6 +275,11 @@ impl Config {
     fn set_device(&mut self, call: &Call<'_>, found: &Found<'_>) -> std::result::Result<(), Bad> {
         let key = table::key_at(crate::network::keys::DEVICE_KEYS, found.row).ok_or_else(unknown)?;
         let index = found.index.ok_or_else(unknown)?;
+        if call.value.is_empty() {
+            // An empty value clears, also a key of another type.
+            let device = self.network.devices.get_mut(&index).ok_or_else(|| no_device(index))?;
+            return key.clear(device, call);
+        }
         if let Some(device) = self.network.devices.get_mut(&index) {
             return key.set(device, call);
         }
@@ -323,7 +329,8 @@ impl Config {
             };
         }
         with_conf!(self, found.section, clear, {
-            let device = found.index.and_then(|i| self.network.devices.get_mut(&i)).ok_or_else(unknown)?;
+            let index = found.index.ok_or_else(unknown)?;
+            let device = self.network.devices.get_mut(&index).ok_or_else(|| no_device(index))?;
             let key = table::key_at(crate::network::keys::DEVICE_KEYS, found.row).ok_or_else(unknown)?;
             key.clear(device, &call)
         })?;
@@ -444,6 +451,10 @@ fn device_key(index: u32, sub: &str, legacy: bool) -> std::result::Result<Found<
     };
     let row = table::find_device(name).ok_or_else(|| Bad::os(libc::ENOENT, "unknown key"))?;
     Ok(Found { section: Section::Device, row, sub: "", index: Some(index), legacy })
+}
+
+fn no_device(index: u32) -> Bad {
+    Bad::new(format!("there is no lxc.net.{index}"))
 }
 
 fn unknown() -> Bad {

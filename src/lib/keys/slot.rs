@@ -25,7 +25,7 @@ pub enum Slot<'a> {
     I32(&'a mut i32),
     /// An unsigned number.
     U32(&'a mut u32),
-    /// An id: an unsigned number that is shown signed.
+    /// An unsigned number that is shown signed.
     Id(&'a mut u32),
     /// A large number.
     U64(&'a mut u64),
@@ -43,7 +43,7 @@ pub enum View<'a> {
     I32(&'a i32),
     /// An unsigned number.
     U32(&'a u32),
-    /// An id: an unsigned number that is shown signed.
+    /// An unsigned number that is shown signed.
     Id(&'a u32),
     /// A large number.
     U64(&'a u64),
@@ -129,7 +129,7 @@ pub fn get(slot: Slot<'_>) -> String {
         Slot::View(View::Bool(b)) => out.push(if *b { '1' } else { '0' }),
         Slot::View(View::I32(n)) => drop(write!(out, "{n}")),
         Slot::View(View::U32(n)) => drop(write!(out, "{n}")),
-        // LXC prints ids as signed numbers, and its clients read them so: 4294967295 is -1.
+        // LXC prints some numbers as signed ones, and its clients read them so: 4294967295 is -1.
         Slot::View(View::Id(n)) => drop(write!(out, "{}", *n as i32)),
         Slot::View(View::U64(n)) => drop(write!(out, "{n}")),
         Slot::View(View::List(list)) => out = lines(list),

@@ -11,7 +11,7 @@ pub const fn is_blank(c: u8) -> bool {
     matches!(c, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r')
 }
 
-/// An unsigned number of C (leading blanks, 0x, leading 0 for octal), 32 bits, without sign.
+/// An unsigned number of C (leading blanks, 0x, leading 0 for octal), 32 bits; a plus is taken, a minus is not.
 ///
 /// # Errors
 /// Anything else.
@@ -24,7 +24,8 @@ pub fn unsigned(text: &str) -> Result<u32, Bad> {
 /// # Errors
 /// Anything else.
 pub fn unsigned64(text: &str) -> Result<u64, Bad> {
-    digits(text.trim_start_matches(|c: char| c.is_ascii() && is_blank(c as u8)))
+    let text = text.trim_start_matches(|c: char| c.is_ascii() && is_blank(c as u8));
+    digits(text.strip_prefix('+').unwrap_or(text))
 }
 
 /// A signed number of C, 32 bits.
@@ -181,8 +182,9 @@ mod tests {
         assert_eq!(unsigned("010"), Ok(8));
         assert_eq!(unsigned("0x10"), Ok(16));
         assert_eq!(unsigned("0"), Ok(0));
+        assert_eq!(unsigned("+1"), Ok(1));
         assert_eq!(unsigned("4294967295"), Ok(u32::MAX));
-        for bad in ["7 ", "", " ", "-1", "+1", "0x", "08", "1k", "4294967296", "99999999999999999999", "1_0"] {
+        for bad in ["7 ", "", " ", "-1", "++1", "0x", "08", "1k", "4294967296", "99999999999999999999", "1_0"] {
             assert!(unsigned(bad).is_err(), "{bad}");
         }
         assert_eq!(signed("-5"), Ok(-5));

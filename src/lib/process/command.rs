@@ -6,10 +6,31 @@ use crate::base::op::cstring;
 use crate::base::{Error, Result};
 use std::ffi::CString;
 
-/// Splits `lxc.init.cmd` or `lxc.execute.cmd`: at spaces only. LXC 5.0.2 (run) and 7.0 know no quotes, no escapes and no tabs
-/// here.
+/// Splits `lxc.init.cmd`: at spaces only. LXC 5.0.2 (run) and 7.0 know no quotes, no escapes and no tabs here.
 pub fn split(command: &str) -> Vec<&str> {
     command.split(' ').filter(|w| !w.is_empty()).collect()
+}
+
+/// Splits `lxc.execute.cmd` as LXC 5.0.2 does (run): at blanks; a word that begins with a quote goes up to the next one of its
+/// kind, which are both taken away; one without an end is dropped. Quotes elsewhere are text, there are no escapes.
+pub fn split_quoted(command: &str) -> Vec<&str> {
+    let blank = |c: char| c == ' ' || c == '\t';
+    let mut words = Vec::new();
+    let mut rest = command.trim_start_matches(blank);
+    while let Some(first) = rest.chars().next() {
+        let end = if first == '"' || first == '\'' {
+            let inside = rest.get(1..).unwrap_or_default();
+            let Some(end) = inside.find(first) else { break };
+            words.push(inside.get(..end).unwrap_or_default());
+            end + 2
+        } else {
+            let end = rest.find(blank).unwrap_or(rest.len());
+            words.push(rest.get(..end).unwrap_or_default());
+            end
+        };
+        rest = rest.get(end..).unwrap_or_default().trim_start_matches(blank);
+    }
+    words
 }
 
 /// Init's arguments: what the caller gave, else the config's command, else /sbin/init; for lxc-execute there is no default.
@@ -20,8 +41,11 @@ pub fn argv(conf: &Conf, given: &[CString], useinit: bool) -> Result<Vec<CString
     if !given.is_empty() {
         return Ok(given.to_vec());
     }
-    let configured = if useinit { conf.execute_cmd.as_deref() } else { conf.init_cmd.as_deref() };
-    let words = split(configured.unwrap_or_default());
+    let words = if useinit {
+        split_quoted(conf.execute_cmd.as_deref().unwrap_or_default())
+    } else {
+        split(conf.init_cmd.as_deref().unwrap_or_default())
+    };
     if words.is_empty() && useinit {
         return Err(Error::new("no command given").hint("name it after --, or set lxc.execute.cmd"));
     }
@@ -74,6 +98,15 @@ mod tests {
     fn split_knows_spaces_only() {
         assert_eq!(split("/bin/a  -c \"b  c\" "), ["/bin/a", "-c", "\"b", "c\""]);
         assert_eq!(split("/bin/a b\tc"), ["/bin/a", "b\tc"]);
+    }
+
+    #[test]
+    fn the_command_of_lxc_execute_knows_quotes() {
+        assert_eq!(split_quoted(" /b  \"a  b\" c\td "), ["/b", "a  b", "c", "d"]);
+        assert_eq!(split_quoted("/b a\"b c\"d 'x y' '' \"it's\""), ["/b", "a\"b", "c\"d", "x y", "", "it's"]);
+        assert_eq!(split_quoted("/b \"a\\\"b\""), ["/b", "a\\", "b\""]);
+        assert_eq!(split_quoted("/b \"a"), ["/b"]);
+        assert!(split_quoted(" ").is_empty());
     }
 
     #[test]

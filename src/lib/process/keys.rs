@@ -155,7 +155,7 @@ pub static KEYS: &[Key<Conf>] = &[
     Key::field(
         "lxc.monitor.unshare",
         Kind::UInt(u32::MAX),
-        slot!(U32, monitor_unshare),
+        slot!(Id, monitor_unshare),
         "since: 1.1
          good: 1 | 0
          bad: yes
@@ -231,7 +231,7 @@ pub static KEYS: &[Key<Conf>] = &[
     Key::field(
         "lxc.start.delay",
         Kind::UInt(u32::MAX),
-        slot!(U32, start_delay),
+        slot!(Id, start_delay),
         "since: 1.0
          good: 5 | 0
          bad: -1 | 5s

@@ -105,11 +105,12 @@ fn carry(relay: &mut Relay, signals: BorrowedFd<'_>) -> std::io::Result<Option<i
         if relay.has_left() || relay.is_closed() || relay.is_idle() {
             return Ok(None);
         }
-        while signalled {
-            match signal::read_signalfd(signals)? {
-                None => break,
-                Some(told) if told.signal == libc::SIGWINCH => relay.resize(),
-                Some(told) => return Ok(Some(told.signal)),
+        if signalled {
+            while let Some(told) = signal::read_signalfd(signals)? {
+                if told.signal != libc::SIGWINCH {
+                    return Ok(Some(told.signal));
+                }
+                relay.resize();
             }
         }
     }

@@ -26,7 +26,6 @@ pub mod relay;
 pub mod ring;
 pub mod running;
 pub mod script;
-pub mod seams;
 pub mod served;
 pub mod server;
 pub mod start;

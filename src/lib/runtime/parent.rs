@@ -395,7 +395,8 @@ pub fn network_down(e: &mut Ending, version: u32, name: &str, env: &[String]) ->
 
 fn run_script(call: &ScriptCall, version: u32, name: &str, env: &[String]) -> Result<()> {
     let mut env = env.to_vec();
-    for (key, value) in &call.env {
+    // Version 0 tells by arguments, version 1 by both.
+    for (key, value) in call.env.iter().filter(|_| version != 0) {
         hook::run::set(&mut env, key, value);
     }
     let how = hook::Call { name, section: "net", kind: call.kind, extra: &call.args };

@@ -119,12 +119,11 @@ impl Init {
     fn signal(&mut self, told: signal::Told) {
         match told.signal {
             libc::SIGCHLD => {}
-            libc::SIGTERM | libc::SIGPWR => {
-                if self.deadline.is_none() {
-                    let _ = process::kill(-1, libc::SIGTERM);
-                    self.deadline = Some(time::since_boot() + PATIENCE);
-                }
+            libc::SIGTERM | libc::SIGPWR if self.deadline.is_none() => {
+                let _ = process::kill(-1, libc::SIGTERM);
+                self.deadline = Some(time::since_boot() + PATIENCE);
             }
+            libc::SIGTERM | libc::SIGPWR => {}
             n if told.pid == 0 && self.status.is_none() => {
                 let _ = process::kill(self.command, n);
             }

@@ -12,7 +12,7 @@ use crate::base::{Context, Error, Result};
 use crate::config::Config;
 use crate::hook::{self, Rendered};
 use crate::security::conf::Caps;
-use crate::{idmap, mount, namespace, network, storage, sys, terminal};
+use crate::{idmap, mount, namespace, network, security, storage, sys, terminal};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -72,9 +72,11 @@ pub struct Starting<'a> {
     /// The terminals.
     pub terminal: terminal::Prepared,
     /// What `security` prepared.
-    pub security: super::seams::SecurityPrepared,
+    pub security: security::Prepared,
     /// The child's netlink socket.
     pub netlink: Option<OwnedFd>,
+    /// The seccomp program has a listener.
+    pub listens: bool,
     /// Mounts of fstab and entries, rendered after the pre-start hooks.
     pub entries: Vec<Op>,
     /// Id-mapped mounts, by the number that ops carry.

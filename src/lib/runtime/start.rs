@@ -17,7 +17,7 @@ use crate::ipc::State;
 use crate::sys::process::{self, Clone3, Never};
 use crate::sys::signal::{self, SigSet};
 use crate::sys::{self, scm};
-use crate::{idmap, log_error, log_info, log_notice, log_warn, storage, terminal};
+use crate::{idmap, log_error, log_info, log_notice, log_warn, security, storage, terminal};
 use nix::libc;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -328,11 +328,12 @@ fn once(
         shared: Vec::new(),
         storage: storage::Prepared::default(),
         terminal: terminal::Prepared::default(),
-        security: Default::default(),
+        security: security::Prepared::default(),
         entries: Vec::new(),
         idmapped: Vec::new(),
         tasks: Vec::new(),
         netlink: None,
+        listens: false,
         hooks: Vec::new(),
         supervise: if request.useinit { Some(super::pid1::run) } else { None },
         script: None,

@@ -12,7 +12,7 @@ use crate::cgroup::groups::Who;
 use crate::hook::When;
 use crate::ipc::State;
 use crate::log_trace;
-use crate::{cgroup, hook, idmap, mount, namespace, network, process, storage, terminal};
+use crate::{cgroup, hook, idmap, mount, namespace, network, process, security, storage, terminal};
 use nix::libc;
 use std::os::fd::AsRawFd;
 
@@ -36,6 +36,7 @@ pub const HOST: &[Step] = &[
     Step { name: "id map", run: idmap_way },
     Step { name: "shared namespaces", run: shared },
     Step { name: "terminals", run: terminals },
+    Step { name: "security", run: confinement },
     Step { name: "network", run: network },
     Step { name: "rootfs", run: rootfs },
     Step { name: "mounts", run: |s| s.render_entries() },
@@ -67,6 +68,7 @@ pub const CHILD: &[(&str, Render)] = &[
     ("ttys", |s, o| add(o, terminal::pts::tty_ops(&s.config.terminal, &s.facts)?)),
     ("links", c_links),
     ("private proc", c_private_proc),
+    ("label", c_label),
     ("pivot", c_pivot),
     ("late mounts", |s, o| add(o, mount::auto::late_ops(&s.config.mount)?)),
     ("boot id", |s, o| add(o, terminal::dev::boot_id_ops(&s.config.terminal, &s.terminal))),
@@ -96,6 +98,9 @@ pub const PARENT: &[(u8, &str, Meet)] = &[
     (meet::READY, "device rules", parent::device_rules),
     (meet::READY, "start-host hooks", parent::start_host),
 ];
+
+/// SECCOMP_FILTER_FLAG_NEW_LISTENER.
+const NEW_LISTENER: u32 = crate::sys::seccomp::NEW_LISTENER;
 
 /// Renders ops.
 pub type Render = fn(&mut Starting, &mut Vec<Op>) -> Result<()>;
@@ -202,6 +207,11 @@ fn shared(s: &mut Starting) -> Result<()> {
 
 fn terminals(s: &mut Starting) -> Result<()> {
     s.terminal = terminal::prepare::prepare(&s.config.terminal, &s.facts)?;
+    Ok(())
+}
+
+fn confinement(s: &mut Starting) -> Result<()> {
+    s.security = security::prepare(&s.config.security, &s.facts)?;
     Ok(())
 }
 
@@ -319,9 +329,46 @@ fn c_uts(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
 }
 
 fn c_keyring(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
-    if !s.config.security.no_session_keyring {
+    if let Some(label) = &s.security.labels.keyring {
+        let object = format!("SELinux label {} of the keyring", label.name);
+        let written = label_ops(label, object, slot::SECURITY + 2);
+        ops.extend(written);
+        ops.push(Op::new("security", "keyring label", Act::Close(slot::SECURITY + 2)));
+    }
+    if s.security.session_keyring {
         // A kernel without keyrings, or a quota that is full, is no reason not to start.
         ops.push(Op::new("security", "session keyring", Act::Keyring).optional());
+    }
+    Ok(())
+}
+
+/// Opens the file of a label, the first of its names that exists, then writes it.
+fn label_ops(label: &security::lsm::Label, object: String, slot: usize) -> Vec<Op> {
+    let mut ops = open_label(label, &object, slot);
+    ops.push(Op::new("security", object, Act::WriteFd(FdRef::Slot(slot), label.text.clone())));
+    ops
+}
+
+fn open_label(label: &security::lsm::Label, object: &str, slot: usize) -> Vec<Op> {
+    let open = |file: &std::ffi::CStr| {
+        let path = [c"/proc/self/attr/".to_bytes(), file.to_bytes()].concat();
+        // Both parts are C strings: there is no NUL inside.
+        let path = std::ffi::CString::new(path).unwrap_or_default();
+        Act::Open { at: At::Host(path), flags: libc::O_WRONLY, slot }
+    };
+    let mut files = label.files.iter();
+    let Some(first) = files.next() else { return Vec::new() };
+    let op = Op::new("security", object, open(first));
+    vec![match files.next() {
+        Some(second) => op.or(open(second)),
+        None => op,
+    }]
+}
+
+/// The process's label is opened while the host's proc is in sight, and written when the set-up is done.
+fn c_label(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
+    if let Some(label) = &s.security.labels.process {
+        add(ops, open_label(label, &format!("label {}", label.name), slot::SECURITY + 1))?;
     }
     Ok(())
 }
@@ -383,19 +430,26 @@ fn c_personality(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
 }
 
 fn c_bounding(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
-    if s.facts.caps != u64::MAX {
-        ops.push(Op::new("capabilities", "bounding set", Act::CapBound(s.facts.caps)));
+    let drops = s.security.cap_drops.iter().fold(0_u64, |m, c| m | 1_u64.checked_shl(u32::from(*c)).unwrap_or(0));
+    if drops != 0 {
+        ops.push(Op::new("capabilities", "bounding set", Act::CapBound(!drops)));
     }
     Ok(())
 }
 
 fn c_security(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
-    if s.config.security.no_new_privs {
+    if let Some(label) = &s.security.labels.process {
+        let write = Act::WriteFd(FdRef::Slot(slot::SECURITY + 1), label.text.clone());
+        ops.push(Op::new("security", format!("label {}", label.name), write));
+        ops.push(Op::new("security", "label", Act::Close(slot::SECURITY + 1)));
+    }
+    if s.security.no_new_privs {
         ops.push(Op::new("security", "lxc.no_new_privs = 1", Act::NoNewPrivs));
     }
-    if let Some((program, flags)) = s.security.seccomp.take() {
+    if let Some(program) = s.security.seccomp.take() {
         let object = s.config.security.seccomp_profile.clone().unwrap_or_default();
-        let act = Act::Seccomp { program, flags, slot: slot::SECURITY };
+        s.listens = program.flags & NEW_LISTENER != 0;
+        let act = Act::Seccomp { program: program.bpf, flags: program.flags, slot: slot::SECURITY };
         ops.push(Op::new("seccomp", format!("lxc.seccomp.profile = {object}"), act));
     }
     Ok(())
@@ -417,7 +471,7 @@ fn c_descriptors(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
     for part in ttys.chunks(super::sync::MAX_FDS) {
         send(what::TTYS, part.to_vec());
     }
-    if s.config.security.seccomp_profile.is_some() {
+    if s.listens {
         send(what::LISTENER, vec![slot::SECURITY]);
     }
     Ok(())

@@ -298,7 +298,7 @@ fn compare(c: &mut Cases) {
                     panic!("inside the container:\n  only ours: {more:#?}\n  only the reference's: {less:#?}");
                 }
             })
-            .needs(&[Need::Both, Need::Overlay]);
+            .needs(&[Need::Both]);
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn add(c: &mut Cases) {
         debian(t, "");
         boots(t, "deb");
     })
-    .needs(&[Need::Systemd])
+    .needs(&[Need::Systemd, Need::Overlay])
     .limit(300);
 
     c.add("systemd.reboots", |t| {
@@ -63,7 +63,7 @@ pub fn add(c: &mut Cases) {
         t.sh_within("lxc-attach -n deb -- poweroff", 20);
         t.sh_within("lxc-wait -n deb -s STOPPED -t 60", 70).ok();
     })
-    .needs(&[Need::Systemd])
+    .needs(&[Need::Systemd, Need::Overlay])
     .limit(400);
 
     c.add("systemd.console_login", |t| {
@@ -80,6 +80,6 @@ pub fn add(c: &mut Cases) {
         p.send("\x01q");
         assert_eq!(p.end(), 0);
     })
-    .needs(&[Need::Systemd])
+    .needs(&[Need::Systemd, Need::Overlay])
     .limit(300);
 }

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn compiles() {
         let p = of_text("p", b"2\ndenylist\nreject_force_umount\n[all]\nkexec_load errno 1\nno_such_call\n").unwrap();
-        assert!(!p.bpf.is_empty() && p.bpf.len() % 8 == 0 && p.flags == 0);
+        assert!(!p.bpf.is_empty() && p.bpf.len().is_multiple_of(8) && p.flags == 0);
         let p = of_text("p", b"2\ndenylist\nmkdir notify\n").unwrap();
         assert_eq!(p.flags, super::super::NEW_LISTENER);
         let e = of_text("p", b"2\nallowlist allow\n\nmkdir\n").unwrap_err();
