@@ -20,9 +20,23 @@ pub(super) struct Loader {
 struct Source<'a> {
     file: &'a str,
     bytes: &'a [u8],
+    /// The bytes as text, if all of them are UTF-8.
+    text: Option<&'a str>,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    fn new(file: &'a str, bytes: &'a [u8]) -> Self {
+        Self { file, bytes, text: std::str::from_utf8(bytes).ok() }
+    }
+
+    /// A piece of a line as text.
+    fn text(&self, at: usize, bytes: &'a [u8]) -> Option<&'a str> {
+        match self.text {
+            Some(text) => text.get(at..at + bytes.len()),
+            None => std::str::from_utf8(bytes).ok(),
+        }
+    }
+
     fn problem(&self, at: usize, severity: Severity, key: &str, text: String) -> Problem {
         let (line, column) = position(self.bytes, at);
         Problem {
@@ -83,7 +97,7 @@ impl Config {
 
     fn load_top(&mut self, mut bytes: Vec<u8>, file: &str, loader: &mut Loader) -> Result<()> {
         let mut frozen = Vec::new();
-        let done = self.load_lines(&Source { file, bytes: &bytes }, loader, &mut Some(&mut frozen));
+        let done = self.load_lines(&Source::new(file, &bytes), loader, &mut Some(&mut frozen));
         for (at, mac) in frozen {
             if let Some(place) = bytes.get_mut(at..at + mac.len()) {
                 place.copy_from_slice(mac.as_bytes());
@@ -101,7 +115,7 @@ impl Config {
         top: &mut Option<&mut Vec<(usize, String)>>,
     ) -> std::result::Result<(), Problem> {
         // A NUL ends the text, as in C.
-        let end = source.bytes.iter().position(|c| *c == 0).unwrap_or(source.bytes.len());
+        let end = crate::sys::bytes::find(source.bytes, 0).unwrap_or(source.bytes.len());
         for line in Lines::new(&source.bytes[..end]) {
             let result = match line.parse() {
                 Item::Nothing => Ok(()),
@@ -121,20 +135,20 @@ impl Config {
         Ok(())
     }
 
-    fn load_pair(
+    fn load_pair<'a>(
         &mut self,
-        source: &Source<'_>,
+        source: &Source<'a>,
         start: usize,
-        pair: &Pair<'_>,
+        pair: &Pair<'a>,
         loader: &mut Loader,
         top: &mut Option<&mut Vec<(usize, String)>>,
     ) -> std::result::Result<(), Problem> {
-        let (Ok(key), Ok(value)) = (std::str::from_utf8(pair.key), std::str::from_utf8(pair.value)) else {
+        let (key_at, value_at) = (start + pair.key_at, start + pair.value_at);
+        let (Some(key), Some(value)) = (source.text(key_at, pair.key), source.text(value_at, pair.value)) else {
             let key = String::from_utf8_lossy(pair.key);
             let text = format!("{key}: the line is not UTF-8");
             return Err(source.problem(start + pair.key_at, Severity::Error, &key, text));
         };
-        let (key_at, value_at) = (start + pair.key_at, start + pair.value_at);
         let failed = |bad: &Bad| {
             let (text, hint) = wording(key, value, bad);
             let at = if bad.why == "unknown key" { key_at } else { value_at + bad.at.min(value.len()) };
@@ -242,9 +256,8 @@ impl Config {
     ) -> std::result::Result<(), Problem> {
         loader.enter(path).map_err(|bad| failed(&bad))?;
         let bytes = read_file(path).map_err(|e| failed(&Bad::os(e.errno, e.what)));
-        let done = bytes.and_then(|bytes| {
-            self.load_lines(&Source { file: &path.display().to_string(), bytes: &bytes }, loader, &mut None)
-        });
+        let done = bytes
+            .and_then(|bytes| self.load_lines(&Source::new(&path.display().to_string(), &bytes), loader, &mut None));
         loader.stack.pop();
         done
     }

@@ -325,6 +325,29 @@ proptest! {
     }
 
     #[test]
+    fn the_effective_lines_mean_the_same(
+        lines in proptest::collection::vec(any_line(), 0..30),
+        kinds in proptest::collection::vec(proptest::sample::select(vec!["veth", "vlan", "macvlan", "ipvlan", "empty", "phys"]), 0..3),
+    ) {
+        let mut config = Config::new();
+        for (i, kind) in kinds.iter().enumerate() {
+            config.set(&format!("lxc.net.{i}.type"), kind).unwrap();
+        }
+        for line in lines {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            if let Some((key, value)) = crate::keys::syntax::pair(&text)
+                && key != "lxc.include"
+            {
+                let _ = if value.is_empty() { config.clear(key) } else { config.set(key, value) };
+            }
+        }
+        let lines = config.effective();
+        let mut again = Config::new();
+        again.load_str(&lines, "effective").unwrap();
+        prop_assert_eq!(effective::settings(&again), effective::settings(&config), "{}", lines);
+    }
+
+    #[test]
     fn no_set_panics(key in ".{0,30}", value in ".{0,30}", row in 0..112_usize) {
         let mut config = Config::new();
         let _ = config.set(&key, &value);

@@ -341,6 +341,8 @@ fn kind(op: Op<'_, Device>, call: &Call<'_>) -> Answer {
                 _ => return Err(Bad::new("no network type: veth macvlan ipvlan vlan phys empty none")),
             };
             *d = reset(kind);
+            // LXC names the only interface of an empty network.
+            d.name = (kind == Type::Empty).then(|| "lo".to_string());
         }
         Op::Get(d) if d.kind == Type::Invalid => {}
         Op::Get(d) => return Ok(type_name(d.kind).to_string()),
@@ -461,7 +463,11 @@ fn queues(
             *field(d) = match call.value {
                 "" => None,
                 text => Some(
-                    value::unsigned(text).ok().filter(|n| *n > 0).ok_or_else(|| Bad::new("not a number above 0"))?,
+                    value::signed(text)
+                        .ok()
+                        .and_then(|n| u32::try_from(n).ok())
+                        .filter(|n| *n > 0)
+                        .ok_or_else(|| Bad::new("not a number above 0"))?,
                 ),
             };
         }
