@@ -142,6 +142,7 @@ impl Setup {
                 prefix.display()
             ));
         }
+        crate::sandbox::sweep();
         let scratch = var("LXC_TEST_SCRATCH", PathBuf::from(format!("/var/tmp/lxc-behaviour.{}", std::process::id())));
         let io = |e: std::io::Error| format!("{}: {e}", scratch.display());
         fs::create_dir_all(&scratch).map_err(io)?;
