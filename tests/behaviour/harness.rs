@@ -217,8 +217,11 @@ fn run_cases(setup: &Setup, skips: &Skips, cases: &[&Case], filtered: usize, thr
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(i, _)| *i);
     let mut second = Vec::new();
+    // Flakiness is rare: with many failures something is broken, and repeating them all helps nobody.
+    let failures = results.iter().filter(|(_, v)| matches!(v, Verdict::Failed(_))).count();
+    let repeat = failures <= 20;
     for (i, verdict) in &mut results {
-        if let Verdict::Failed(first) = verdict {
+        if let (true, Verdict::Failed(first)) = (repeat, &mut *verdict) {
             let case = cases[*i];
             let again = one(setup, case, *i, "again");
             if matches!(again, Verdict::Passed) {

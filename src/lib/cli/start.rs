@@ -156,6 +156,7 @@ fn run(call: &Call) -> Result<i32> {
         close_fds: daemonize || call.flag("close-all-fds"),
         pidfile,
         config_file: call.rcfile.clone(),
+        from_library: false,
     };
     match c.start(&options) {
         Ok(_) => Ok(0),

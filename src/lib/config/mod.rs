@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+mod effective;
 mod load;
 mod log;
 mod problem;

@@ -30,6 +30,16 @@ pub struct StartOptions {
     pub pidfile: Option<PathBuf>,
     /// The file that the config was read from, when it is not its own.
     pub config_file: Option<PathBuf>,
+    /// The caller is a program of somebody else's: it may have threads, or be large, and is not forked.
+    pub from_library: bool,
+}
+
+/// `lxc.ephemeral = 1`: the end of such a container, and what the supervisor program needs to bring it about.
+///
+/// # Errors
+/// As [`Container::destroy`].
+pub fn destroy_ephemeral(lxcpath: &Path, name: &str) -> Result<()> {
+    Container::open(name, Some(lxcpath))?.destroy()
 }
 
 impl Container {
@@ -58,7 +68,8 @@ impl Container {
             daemonize: options.daemonize,
             close_fds: options.close_fds,
             pidfile: options.pidfile.clone(),
-            destroy: Some(|lxcpath, name| Container::open(name, Some(lxcpath))?.destroy()),
+            destroy: Some(destroy_ephemeral),
+            from_library: options.from_library,
         })
     }
 

@@ -5,6 +5,7 @@
 
 pub mod alloc_guard;
 pub mod bpf;
+pub mod bytes;
 pub mod cred;
 pub mod errno;
 pub mod fd;
