@@ -50,7 +50,8 @@ lxc-create creates a container
 const EXISTS: &str = "Container already exists";
 
 /// The kinds of storage that LXC knows.
-const KINDS: [&str; 11] = ["dir", "none", "best", "lvm", "loop", "btrfs", "zfs", "rbd", "nbd", "overlay", "overlayfs"];
+pub(super) const KINDS: [&str; 11] =
+    ["dir", "none", "best", "lvm", "loop", "btrfs", "zfs", "rbd", "nbd", "overlay", "overlayfs"];
 
 fn types(mut cmd: Command) -> Command {
     for id in [

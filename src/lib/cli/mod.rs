@@ -4,6 +4,8 @@
 pub mod attach;
 pub mod checkconfig;
 pub mod common;
+#[cfg(test)]
+mod completion;
 pub mod config;
 pub mod console;
 pub mod create;
