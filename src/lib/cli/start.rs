@@ -10,6 +10,7 @@ use crate::runtime::start::is_running;
 use clap::Command;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The tool.
@@ -173,7 +174,7 @@ fn run(call: &Call) -> Result<i32> {
 
 /// A path that cannot be written is better known before the start.
 fn ensure_pidfile(file: &Path) -> Result<()> {
-    if let Err(e) = std::fs::OpenOptions::new().append(true).create(true).open(file) {
+    if let Err(e) = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(file) {
         crate::log_error!(errno = e, "Failed to create '{}'", file.display());
         crate::log_error!("Failed to ensure pidfile '{}'", file.display());
         return Err(told(1));
