@@ -146,7 +146,7 @@ impl T {
 
     #[track_caller]
     pub fn until_within(&mut self, what: &str, seconds: u64, mut f: impl FnMut(&mut T) -> bool) {
-        let end = Instant::now() + Duration::from_secs(seconds);
+        let end = Instant::now() + Duration::from_secs(seconds) * crate::harness::slow();
         while !f(self) {
             if Instant::now() > end {
                 panic!("not within {seconds} s: {what}");
@@ -376,7 +376,7 @@ impl Bg {
     /// Wait for its end; past the deadline it is killed and the case fails with its name.
     #[track_caller]
     pub fn wait(&mut self, seconds: u64) -> Out {
-        let end = Instant::now() + Duration::from_secs(seconds);
+        let end = Instant::now() + Duration::from_secs(seconds) * crate::harness::slow();
         let mut nap = Duration::from_micros(500);
         loop {
             match self.child.try_wait() {

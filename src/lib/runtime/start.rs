@@ -68,6 +68,7 @@ pub fn run(request: &StartRequest) -> Result<Started> {
 
 fn begin(request: &StartRequest, facts: &mut Facts, mask: SigSet) -> Result<Started> {
     let command = bind_command(request)?;
+    log_info!("Container \"{}\" is initialized", request.name);
     let pidfile = request.pidfile.as_deref().map(Pidfile::create).transpose()?;
     let groups = steps::timed("cgroups", || cgroup::prepare(&request.config.cgroup, facts))?;
     facts.unified = groups.host().layout == cgroup::Layout::Unified;

@@ -47,7 +47,7 @@ fn by_program(program: &Path, request: &StartRequest) -> Result<Started> {
     let env: Vec<CString> = std::env::vars_os()
         .filter_map(|(k, v)| CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok())
         .collect();
-    let args = process::ExecArgs::new(&[path.clone()], &env);
+    let args = process::ExecArgs::new(std::slice::from_ref(&path), &env);
     // Above both numbers, so that putting one in its place overwrites none of the others.
     let high = |fd: OwnedFd| sys::fd::dup_above(fd.as_fd(), ANSWER + 1).ctx(what);
     let (memory, write) = (high(memory)?, high(write)?);
