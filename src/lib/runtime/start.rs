@@ -47,6 +47,7 @@ pub fn is_running(e: &Error) -> bool {
 /// What failed, with the stage, the object, the reason, and what mends it. Nothing is left behind.
 pub fn run(request: &StartRequest) -> Result<Started> {
     refuse::unbuilt(&request.config)?;
+    refuse::conflicts(&request.config)?;
     let mut facts = plan::facts(request)?;
     refuse::harm(request, &facts)?;
     let mask = signal::block_all().ctx(|| "blocking signals".into())?;
