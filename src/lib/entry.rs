@@ -33,7 +33,11 @@ pub unsafe extern "C" fn lxc_rs_tool_main(
         );
         return 1;
     }
-    catch_unwind(AssertUnwindSafe(|| crate::cli::main(&tool, &args))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| match tool.as_ref() {
+        "lxc-supervise" => crate::runtime::spawned::main(&args, crate::container::life::destroy_ended),
+        tool => crate::cli::main(tool, &args),
+    }))
+    .unwrap_or_else(|_| {
         eprintln!("{tool}: internal error (see above); please report it with the command line");
         1
     })

@@ -32,33 +32,50 @@ pub struct StartOptions {
     pub config_file: Option<PathBuf>,
 }
 
+/// Destroys an ephemeral container at its end.
+///
+/// # Errors
+/// As [`Container::destroy`].
+pub fn destroy_ended(lxcpath: &Path, name: &str) -> Result<()> {
+    Container::open(name, Some(lxcpath))?.destroy()
+}
+
 impl Container {
     /// Starts it with what is configured in the handle.
     ///
     /// # Errors
     /// What failed and what mends it; [`start::is_running`] tells that it runs already.
     pub fn start(&self, options: &StartOptions) -> Result<Started> {
-        if self.creation() == Creation::Ongoing {
-            return Err(Error::new("Ongoing container creation detected"));
-        }
-        let config = self.config().cloned().unwrap_or_default();
+        let request = self.request(options)?;
+        let config = &request.config;
         if let Err(e) = crate::base::log::apply_config(
             config.log.level.and_then(|l| crate::base::log::Level::from_number(i32::from(l))),
             config.log.file.as_deref().map(Path::new),
         ) {
             crate::log_warn!("{e}");
         }
-        start::run(&StartRequest {
+        start::run(&request)
+    }
+
+    /// The start as data, for the runtime.
+    ///
+    /// # Errors
+    /// The container is being created.
+    pub fn request(&self, options: &StartOptions) -> Result<StartRequest> {
+        if self.creation() == Creation::Ongoing {
+            return Err(Error::new("Ongoing container creation detected"));
+        }
+        Ok(StartRequest {
             name: self.name().to_string(),
             lxcpath: self.lxcpath().to_path_buf(),
-            config,
+            config: self.config().cloned().unwrap_or_default(),
             config_file: options.config_file.clone().unwrap_or_else(|| self.config_file()),
             useinit: options.useinit,
             argv: options.argv.clone(),
             daemonize: options.daemonize,
             close_fds: options.close_fds,
             pidfile: options.pidfile.clone(),
-            destroy: Some(|lxcpath, name| Container::open(name, Some(lxcpath))?.destroy()),
+            destroy: Some(destroy_ended),
         })
     }
 

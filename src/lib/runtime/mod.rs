@@ -28,6 +28,7 @@ pub mod running;
 pub mod script;
 pub mod served;
 pub mod server;
+pub mod spawned;
 pub mod start;
 pub mod steps;
 pub mod stop;

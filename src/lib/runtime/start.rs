@@ -182,7 +182,7 @@ fn daemonise(life: Life) -> Result<Started> {
 }
 
 /// What the monitor says: `R`, or `F` with stage, text, errno and hint, separated by NUL.
-fn word(from: &OwnedFd) -> Result<()> {
+pub(super) fn word(from: &OwnedFd) -> Result<()> {
     let mut buf = vec![0_u8; 16384];
     let got = scm::recv(from.as_fd(), &mut buf).ctx(|| "the word of the monitor".into())?;
     let text = String::from_utf8_lossy(buf.get(..got.bytes).unwrap_or_default()).into_owned();
@@ -199,7 +199,7 @@ fn word(from: &OwnedFd) -> Result<()> {
     Err(if hint.is_empty() { error } else { error.hint(hint) })
 }
 
-fn tell_failure(to: Option<&OwnedFd>, e: &Error) {
+pub(super) fn tell_failure(to: Option<&OwnedFd>, e: &Error) {
     let Some(to) = to else { return };
     let hint = e.hint.as_deref().unwrap_or_default();
     let mut text = format!("F{}\0{}\0{}\0{hint}", e.stage, e.errno, e.what);
