@@ -1,4 +1,4 @@
-//! lxc-supervise: becomes a container's monitor for a caller that must not be forked; see src/lib/runtime/spawned.rs.
+//! lxc-supervise: see src/lib/runtime/supervise.rs
 #![cfg_attr(panic = "abort", no_std)]
 #![no_main]
 include!("../stub.rs");

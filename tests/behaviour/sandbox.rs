@@ -110,6 +110,32 @@ impl Groups {
     }
 }
 
+/// Remove what a runner that was killed left: groups and scratch directories named by a pid that is gone.
+pub fn sweep() {
+    let gone = |pid: &str| {
+        !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()) && !Path::new("/proc").join(pid).exists()
+    };
+    let stale = |name: &str, prefix: &str| {
+        name.strip_prefix(prefix).is_some_and(|r| gone(r.split(['-', '.']).next().unwrap_or_default()))
+    };
+    let mut dirs = Vec::new();
+    for h in hierarchies() {
+        for e in fs::read_dir(&h.dir).into_iter().flatten().flatten() {
+            if stale(&e.file_name().to_string_lossy(), "lxc-behaviour-") {
+                dirs.push((h.clone(), e.path()));
+            }
+        }
+    }
+    if let Err(e) = (Groups { dirs }).remove() {
+        eprintln!("behaviour: left by an earlier run: {e}");
+    }
+    for e in fs::read_dir("/var/tmp").into_iter().flatten().flatten() {
+        if stale(&e.file_name().to_string_lossy(), "lxc-behaviour.") {
+            let _ = fs::remove_dir_all(e.path());
+        }
+    }
+}
+
 /// `dir` and all directories below, parents first.
 pub fn tree(dir: &Path) -> Vec<PathBuf> {
     let mut all = vec![dir.to_path_buf()];

@@ -23,6 +23,9 @@ pub struct Taints {
     /// Beginnings of such keys.
     saved_below: BTreeSet<String>,
     missing: bool,
+    seconds: bool,
+    /// The key whose line ended the load.
+    pub failed: Option<String>,
 }
 
 /// Keys whose failed set leaves a trace in the reference.
@@ -48,6 +51,9 @@ const LEAVE_A_TRACE: &[&str] = &[
     "lxc.start.auto",
 ];
 
+/// Keys for which the reference takes any text and stores nothing.
+const JUNK: &[&str] = &["lxc.hook.version", "lxc.init.gid", "lxc.init.uid", "lxc.seccomp.allow_nesting"];
+
 fn device(key: &str) -> Option<(u32, &str)> {
     let rest = key.strip_prefix("lxc.net.")?;
     let (number, sub) = rest.split_once('.').unwrap_or((rest, ""));
@@ -63,6 +69,7 @@ impl Taints {
             let set = config.set(key, value).is_ok();
             self.after("set", key, value, set, &config);
             if !set && !ok {
+                self.failed = Some(key.clone());
                 return;
             }
         }
@@ -70,6 +77,9 @@ impl Taints {
 
     /// Before a call.
     pub fn before(&mut self, _: &str, key: &str, _: &str, config: &Config) {
+        let offset = if key.ends_with(".boot") { config.namespace.boot } else { config.namespace.monotonic };
+        // Once the seconds have won, they win until the key is cleared.
+        self.seconds = offset.secs != 0 || (offset.nanos != 0 && self.gets.contains_key(key));
         self.missing = device(key).is_some_and(|(index, _)| !config.network.devices.contains_key(&index));
     }
 
@@ -80,6 +90,23 @@ impl Taints {
             self.saved.insert(key.to_string());
         } else if ours {
             self.gets.remove(key);
+        }
+        let small = value.ends_with("ms") || value.ends_with("us") || value.ends_with("ns");
+        if key.starts_with("lxc.time.offset.") && ours && small && self.seconds {
+            self.gets.insert(key.to_string(), "the last time offset counts, not the one in seconds");
+        }
+        if key == "lxc.hook" {
+            // Its value stays on both sides; the reference deletes the line.
+            self.saved.insert("lxc.hook.version".to_string());
+        }
+        if key.starts_with("lxc.cap.") && (of == "clear" || value.is_empty()) {
+            // Both lists are gone on both sides; the reference keeps the lines of the other key.
+            self.saved.extend(["lxc.cap.drop", "lxc.cap.keep"].map(str::to_string));
+        }
+        if key.ends_with(".hwaddr") && value.contains(['x', 'X']) {
+            // The reference, set through its API, even saves another address than it uses.
+            self.gets.insert(key.to_string(), "random addresses");
+            self.saved.insert(key.to_string());
         }
         if let Some((index, sub)) = device(key) {
             match (of, sub, ours) {
@@ -98,15 +125,28 @@ impl Taints {
         }
     }
 
+    /// A key whose lines only one side has from now on.
+    pub fn apart(&mut self, key: &str) {
+        self.saved.insert(key.to_string());
+    }
+
+    /// The line that ended our load did not end the reference's.
+    pub fn read_on(&self) -> bool {
+        self.failed.as_deref().is_some_and(|key| JUNK.contains(&key) || key == "lxc.idmap")
+    }
+
+    /// The reference has id maps that we refused.
+    pub fn has_idmap(&self) -> bool {
+        self.gets.contains_key("lxc.idmap")
+    }
+
     /// Why an answer differs.
     pub fn explain(&self, m: &Mismatch) -> Option<Explained> {
         let found = |id| Some(Explained { id });
         let device = device(&m.key);
-        if m.of == "set" && m.theirs == "ok" {
+        if matches!(m.of, "set" | "load") && m.theirs == "ok" {
             match m.key.as_str() {
-                "lxc.init.uid" | "lxc.init.gid" | "lxc.seccomp.allow_nesting" | "lxc.hook.version" => {
-                    return found("junk is taken for a number");
-                }
+                key if JUNK.contains(&key) => return found("junk is taken for a number"),
                 "lxc.idmap" => return found("ids above 32 bits"),
                 _ => {}
             }

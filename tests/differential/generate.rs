@@ -125,12 +125,8 @@ pub struct Generator {
 impl Generator {
     /// From a seed.
     pub fn new(seed: u64, dir: &Path) -> Self {
-        Self {
-            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            rows: rows().collect(),
-            turn: 0,
-            dir: dir.to_path_buf(),
-        }
+        let state = (seed ^ (seed << 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        Self { state, rows: rows().collect(), turn: 0, dir: dir.to_path_buf() }
     }
 
     fn below(&mut self, limit: usize) -> usize {

@@ -52,7 +52,7 @@ static void answer(bool ok)
 	puts(ok ? "ok" : "fail");
 }
 
-static char text[1 << 22];
+static char text[1 << 16];
 
 static void answer_text(int len)
 {

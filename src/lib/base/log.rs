@@ -480,10 +480,7 @@ impl<T: ToErrno + ?Sized> ToErrno for &T {
 
 /// The words for an error number, without allocating.
 pub fn errno_words(e: &dyn ToErrno) -> &'static str {
-    match e.to_errno() {
-        0 => "Success",
-        n => nix::errno::Errno::from_raw(n).desc(),
-    }
+    crate::sys::errno::words(e.to_errno())
 }
 
 struct Logger;

@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod facts;
+pub mod fault;
 pub mod ids;
 pub mod lock;
 pub mod log;

@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn a_program_out_of_time_is_killed_and_a_background_one_not_waited_for() {
         let begun = Instant::now();
-        let slow = Command::shell("echo a; sleep 60 & wait").limit(Some(Duration::from_millis(100)));
+        let slow = Command::shell("echo a; exec sleep 60").limit(Some(Duration::from_millis(100)));
         let (status, lines) = slow.collect().unwrap();
         assert!(status.timed_out && !status.success());
         assert_eq!(lines, ["a"]);

@@ -102,7 +102,8 @@ fn console_bytes(text: &str) -> Result<u64, &'static str> {
     } else {
         text
     };
-    let number = c_number(number.trim_matches(|c: char| c == ' ' || c == '\t')).ok_or("neither auto nor a size")?;
+    let number = number.trim_matches(|c: char| c == ' ' || c == '\t');
+    let number = c_number(number.strip_prefix('+').unwrap_or(number)).ok_or("neither auto nor a size")?;
     number.checked_mul(1 << shift).ok_or("the size is too large")
 }
 

@@ -605,9 +605,11 @@ fn remove_role(host: &Host, role: &Role, kill: bool, leave: bool) -> Result<()> 
         // What version 1 has frozen does not die.
         leftover::thaw(host, &role.rel);
     }
-    // cgroup2 first: one write there kills whatever is left, in all hierarchies.
-    let order = std::iter::once(first).chain((0..host.hierarchies.len()).filter(|i| *i != first));
-    for h in order.filter_map(|i| host.hierarchies.get(i)) {
+    // To kill, cgroup2 first: one write there ends whatever is left, in all hierarchies. Else the leader last: while it
+    // stands the name is ours, and a start that comes meanwhile does not put its own groups where we still remove.
+    let mut order: Vec<usize> = (0..host.hierarchies.len()).filter(|i| *i != first).collect();
+    order.insert(if kill { 0 } else { order.len() }, first);
+    for h in order.into_iter().filter_map(|i| host.hierarchies.get(i)) {
         let dir = h.dir(&role.rel);
         if leave && fs::remove_dir(&dir).is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)) {
             leave_for_base(h);

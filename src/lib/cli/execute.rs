@@ -72,6 +72,7 @@ fn run(call: &Call) -> Result<i32> {
         close_fds: daemonize,
         pidfile: None,
         config_file: call.rcfile.clone(),
+        from_library: false,
     };
     match c.start(&options) {
         Ok(Started::Monitor(_)) => Ok(0),

@@ -6,6 +6,8 @@ use super::{Config, Problem, Severity, Target, read_file, wording};
 use crate::base::{Error, Result};
 use crate::keys::Bad;
 use crate::keys::syntax::{Item, Lines, Pair, position};
+use crate::log_info;
+use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -20,11 +22,31 @@ pub(super) struct Loader {
 struct Source<'a> {
     file: &'a str,
     bytes: &'a [u8],
+    /// The bytes as text, if all of them are UTF-8.
+    text: Option<&'a str>,
+    /// The last position that was asked for: the start of its line and the line's number.
+    last: Cell<(usize, usize)>,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    fn new(file: &'a str, bytes: &'a [u8]) -> Self {
+        Self { file, bytes, text: std::str::from_utf8(bytes).ok(), last: Cell::new((0, 1)) }
+    }
+
+    /// A piece of a line as text.
+    fn text(&self, at: usize, bytes: &'a [u8]) -> Option<&'a str> {
+        match self.text {
+            Some(text) => text.get(at..at + bytes.len()),
+            None => std::str::from_utf8(bytes).ok(),
+        }
+    }
+
     fn problem(&self, at: usize, severity: Severity, key: &str, text: String) -> Problem {
-        let (line, column) = position(self.bytes, at);
+        let (start, number) = Some(self.last.get()).filter(|(start, _)| *start <= at).unwrap_or((0, 1));
+        let (line, column) = position(&self.bytes[start..], at - start);
+        let line = line + number - 1;
+        let line_start = self.bytes[..at.min(self.bytes.len())].iter().rposition(|c| matches!(c, b'\n' | b'\r'));
+        self.last.set((line_start.map_or(0, |i| i + 1), line));
         Problem {
             file: self.file.to_string(),
             line,
@@ -83,7 +105,7 @@ impl Config {
 
     fn load_top(&mut self, mut bytes: Vec<u8>, file: &str, loader: &mut Loader) -> Result<()> {
         let mut frozen = Vec::new();
-        let done = self.load_lines(&Source { file, bytes: &bytes }, loader, &mut Some(&mut frozen));
+        let done = self.load_lines(&Source::new(file, &bytes), loader, &mut Some(&mut frozen));
         for (at, mac) in frozen {
             if let Some(place) = bytes.get_mut(at..at + mac.len()) {
                 place.copy_from_slice(mac.as_bytes());
@@ -101,7 +123,7 @@ impl Config {
         top: &mut Option<&mut Vec<(usize, String)>>,
     ) -> std::result::Result<(), Problem> {
         // A NUL ends the text, as in C.
-        let end = source.bytes.iter().position(|c| *c == 0).unwrap_or(source.bytes.len());
+        let end = crate::sys::bytes::find(source.bytes, 0).unwrap_or(source.bytes.len());
         for line in Lines::new(&source.bytes[..end]) {
             let result = match line.parse() {
                 Item::Nothing => Ok(()),
@@ -121,20 +143,20 @@ impl Config {
         Ok(())
     }
 
-    fn load_pair(
+    fn load_pair<'a>(
         &mut self,
-        source: &Source<'_>,
+        source: &Source<'a>,
         start: usize,
-        pair: &Pair<'_>,
+        pair: &Pair<'a>,
         loader: &mut Loader,
         top: &mut Option<&mut Vec<(usize, String)>>,
     ) -> std::result::Result<(), Problem> {
-        let (Ok(key), Ok(value)) = (std::str::from_utf8(pair.key), std::str::from_utf8(pair.value)) else {
+        let (key_at, value_at) = (start + pair.key_at, start + pair.value_at);
+        let (Some(key), Some(value)) = (source.text(key_at, pair.key), source.text(value_at, pair.value)) else {
             let key = String::from_utf8_lossy(pair.key);
             let text = format!("{key}: the line is not UTF-8");
             return Err(source.problem(start + pair.key_at, Severity::Error, &key, text));
         };
-        let (key_at, value_at) = (start + pair.key_at, start + pair.value_at);
         let failed = |bad: &Bad| {
             let (text, hint) = wording(key, value, bad);
             let at = if bad.why == "unknown key" { key_at } else { value_at + bad.at.min(value.len()) };
@@ -162,7 +184,7 @@ impl Config {
             let present = found.name();
             let text = format!("{key} is an old name of {present}");
             let note = source.problem(key_at, Severity::Info, key, text);
-            self.notes.push(Problem { hint: Some(format!("write {present}, or run lxc-update-config")), ..note });
+            self.note(Problem { hint: Some(format!("write {present}, or run lxc-update-config")), ..note });
         }
         if let (Some(index), Some(frozen)) = (found.index, top.as_mut())
             && found.row().name().ends_with(".hwaddr")
@@ -183,8 +205,13 @@ impl Config {
             _ => return Ok(()),
         };
         let note = source.problem(at, Severity::Info, key, text.to_string());
-        self.notes.push(Problem { hint: Some(hint.to_string()), ..note });
+        self.note(Problem { hint: Some(hint.to_string()), ..note });
         Ok(())
+    }
+
+    fn note(&mut self, note: Problem) {
+        log_info!("{note}");
+        self.notes.push(note);
     }
 
     /// `lxc.include` from the C API or `-s`.
@@ -242,9 +269,8 @@ impl Config {
     ) -> std::result::Result<(), Problem> {
         loader.enter(path).map_err(|bad| failed(&bad))?;
         let bytes = read_file(path).map_err(|e| failed(&Bad::os(e.errno, e.what)));
-        let done = bytes.and_then(|bytes| {
-            self.load_lines(&Source { file: &path.display().to_string(), bytes: &bytes }, loader, &mut None)
-        });
+        let done = bytes
+            .and_then(|bytes| self.load_lines(&Source::new(&path.display().to_string(), &bytes), loader, &mut None));
         loader.stack.pop();
         done
     }

@@ -4,8 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod defaults;
+mod effective;
 mod load;
 mod log;
+pub mod lxc_conf;
 mod problem;
 pub mod table;
 #[cfg(test)]

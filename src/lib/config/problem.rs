@@ -2,29 +2,10 @@
 #![forbid(unsafe_code)]
 
 use crate::base::Error;
+use crate::base::fault::Fault;
 use std::fmt;
 
-/// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Worth knowing: an old name that still works.
-    Info,
-    /// The container may start but not as meant.
-    Warning,
-    /// The config does not load, or a start refuses it.
-    Error,
-}
-
-impl Severity {
-    /// The word for messages and JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        }
-    }
-}
+pub use crate::base::fault::Severity;
 
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +26,45 @@ pub struct Problem {
     pub hint: Option<String>,
     /// The kernel's number for the reason, EINVAL mostly.
     pub errno: i32,
+}
+
+impl Problem {
+    /// The fault of a file that is no container's config.
+    pub fn of_fault(file: &str, fault: Fault) -> Self {
+        Self {
+            file: file.to_string(),
+            line: fault.line,
+            column: fault.column,
+            severity: fault.severity,
+            text: fault.what,
+            key: String::new(),
+            hint: fault.hint,
+            errno: libc::EINVAL,
+        }
+    }
+
+    /// An error whose text begins with `FILE:LINE:COLUMN: `, taken apart.
+    pub fn of_error(file: &str, error: &Error) -> Self {
+        let mut problem = Self {
+            file: file.to_string(),
+            line: 0,
+            column: 0,
+            severity: Severity::Error,
+            text: error.what.clone(),
+            key: String::new(),
+            hint: error.hint.clone(),
+            errno: if error.errno == 0 { libc::EINVAL } else { error.errno },
+        };
+        let placed = error.what.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')).and_then(|rest| {
+            let (line, rest) = rest.split_once(':')?;
+            let (column, text) = rest.split_once(": ")?;
+            Some((line.parse().ok()?, column.parse().ok()?, text.to_string()))
+        });
+        if let Some((line, column, text)) = placed {
+            (problem.line, problem.column, problem.text) = (line, column, text);
+        }
+        problem
+    }
 }
 
 impl fmt::Display for Problem {

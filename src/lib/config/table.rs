@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::keys::{Key, Row};
+use crate::sys::bytes::find as find_byte;
 
 /// A feature that owns rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,21 +143,46 @@ const fn measure() -> (usize, usize) {
 const COUNT: usize = measure().0;
 const BYTES: usize = measure().1;
 
-const fn less(text: &[u8; BYTES], a: Entry, b: Entry) -> bool {
+/// Slots of the hash table: a power of two, at least twice the number of names.
+const SLOTS: usize = 512;
+/// No name.
+const FREE: u8 = u8::MAX;
+const _: () = assert!(COUNT < FREE as usize && COUNT * 2 < SLOTS);
+
+/// Eight bytes as a number, fewer at the end of the name.
+const fn word(name: &[u8], at: usize) -> u64 {
+    let mut n = 0;
     let mut i = 0;
-    while i < a.len as usize && i < b.len as usize {
-        let (x, y) = (text[a.offset as usize + i], text[b.offset as usize + i]);
-        if x != y {
-            return x < y;
-        }
+    while i < 8 && at + i < name.len() {
+        n |= (name[at + i] as u64) << (8 * i);
         i += 1;
     }
-    a.len < b.len
+    n
 }
 
-const fn build() -> ([u8; BYTES], [Entry; COUNT]) {
+/// A slot, from a name's length and from the eight bytes after `lxc.` and the last eight.
+const fn slot(first: u64, last: u64, len: usize) -> usize {
+    let mixed = (first ^ last.rotate_left(29) ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - SLOTS.trailing_zeros())) as usize
+}
+
+const fn slot_of(name: &[u8]) -> usize {
+    slot(word(name, 4), word(name, name.len().saturating_sub(8)), name.len())
+}
+
+/// [`slot_of`] with whole loads.
+fn quick_slot(name: &[u8]) -> usize {
+    let load = |part: Option<&[u8]>| part.and_then(|p| p.first_chunk::<8>()).map(|p| u64::from_le_bytes(*p));
+    match (load(name.get(4..)), load(name.get(name.len().wrapping_sub(8)..))) {
+        (Some(first), Some(last)) => slot(first, last, name.len()),
+        _ => slot_of(name),
+    }
+}
+
+const fn build() -> ([u8; BYTES], [Entry; COUNT], [u8; SLOTS]) {
     let mut text = [0; BYTES];
     let mut index = [Entry { offset: 0, len: 0, section: 0, row: 0, legacy: false }; COUNT];
+    let mut slots = [FREE; SLOTS];
     let (mut at, mut n, mut s) = (0, 0, 0);
     while s < SECTIONS.len() {
         let mut r = 0;
@@ -172,14 +198,15 @@ const fn build() -> ([u8; BYTES], [Entry; COUNT]) {
                     i += 1;
                 }
                 i += 1;
-                let entry =
+                index[n] =
                     Entry { offset: offset as u16, len: (at - offset) as u8, section: s as u8, row: r as u8, legacy };
-                let mut place = n;
-                while place > 0 && less(&text, entry, index[place - 1]) {
-                    index[place] = index[place - 1];
-                    place -= 1;
+                let (_, from) = text.split_at(offset);
+                let (name, _) = from.split_at(at - offset);
+                let mut place = slot_of(name);
+                while slots[place] != FREE {
+                    place = (place + 1) % SLOTS;
                 }
-                index[place] = entry;
+                slots[place] = n as u8;
                 n += 1;
                 legacy = true;
             }
@@ -187,11 +214,12 @@ const fn build() -> ([u8; BYTES], [Entry; COUNT]) {
         }
         s += 1;
     }
-    (text, index)
+    (text, index, slots)
 }
 
 static TEXT: [u8; BYTES] = build().0;
 static INDEX: [Entry; COUNT] = build().1;
+static HASH: [u8; SLOTS] = build().2;
 
 /// Which row a key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,8 +259,14 @@ fn name_of(entry: &Entry) -> &'static [u8] {
 }
 
 fn lookup(name: &[u8]) -> Option<&'static Entry> {
-    let place = INDEX.binary_search_by(|e| name_of(e).cmp(name)).ok()?;
-    INDEX.get(place)
+    let mut place = quick_slot(name);
+    loop {
+        let entry = INDEX.get(usize::from(HASH[place % SLOTS]))?;
+        if usize::from(entry.len) == name.len() && name_of(entry) == name {
+            return Some(entry);
+        }
+        place += 1;
+    }
 }
 
 /// The row of a key that is no network device's.
@@ -244,23 +278,27 @@ pub fn find(key: &str) -> Option<Found<'_>> {
         index: None,
         legacy: e.legacy,
     };
-    if let Some(entry) = lookup(key.as_bytes()).filter(|e| e.section != Section::Device as u8 && !key.ends_with('*')) {
-        return Some(found(entry, ""));
+    if let Some(entry) = lookup(key.as_bytes()) {
+        let written_out = entry.section != Section::Device as u8 && !key.ends_with('*');
+        return written_out.then(|| found(entry, ""));
     }
     // The whole of a prefix row, or something below it: `lxc.cgroup`, `lxc.cgroup.x.y`.
-    let mut dots = key.match_indices('.').map(|(at, _)| at).skip(1).chain([key.len()]);
-    dots.by_ref().find_map(|at| {
-        let mut name = [0_u8; 24];
+    let bytes = key.as_bytes();
+    let mut name = [0_u8; 24];
+    let mut at = "lxc.".len();
+    while at < bytes.len() {
+        at += find_byte(&bytes[at..], b'.').unwrap_or(bytes.len() - at);
         let len = at + 2;
-        name.get_mut(..at)?.copy_from_slice(&key.as_bytes()[..at]);
+        name.get_mut(..at)?.copy_from_slice(&bytes[..at]);
         name.get_mut(at..len)?.copy_from_slice(b".*");
-        let entry = lookup(&name[..len])?;
-        let sub = key.get(at + 1..).unwrap_or_default();
-        let whole = at == key.len() || sub.is_empty();
-        // A namespace has no "all of them", and the old spelling of limits neither.
-        let refused = whole && SECTIONS[usize::from(entry.section)] == Section::Namespace;
-        (!refused).then(|| found(entry, sub))
-    })
+        at += 1;
+        let Some(entry) = lookup(&name[..len]) else { continue };
+        let sub = key.get(at..).unwrap_or_default();
+        // A namespace has no "all of them".
+        let refused = sub.is_empty() && entry.section == Section::Namespace as u8;
+        return (!refused).then(|| found(entry, sub));
+    }
+    None
 }
 
 /// The row of a network device's key, by what follows the index (`veth.pair`).

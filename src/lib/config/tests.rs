@@ -260,6 +260,23 @@ fn errors_say_where_and_what_to_write() {
 }
 
 #[test]
+fn notes_know_their_lines_in_any_text() {
+    let ends = ["\n", "\r\n", "\n\n", "\r", "\n  \n"];
+    let text: String =
+        (0..200).map(|i| format!(" lxc.group = é{i}{}  lxc.utsname = h{i}{}", ends[i % 5], ends[i % 3])).collect();
+    let config = loaded(&text);
+    let places: Vec<_> = config.notes().iter().map(|n| (n.line, n.column)).collect();
+    let expected: Vec<_> =
+        text.match_indices("lxc.utsname").map(|(at, _)| crate::keys::syntax::position(text.as_bytes(), at)).collect();
+    assert_eq!(places, expected);
+    // A long old config takes no longer per line than a short one.
+    let many = "lxc.utsname = a\n".repeat(20_000);
+    let start = std::time::Instant::now();
+    assert_eq!(loaded(&many).notes().last().map(|n| n.line), Some(20_000));
+    assert!(start.elapsed().as_secs() < 20);
+}
+
+#[test]
 fn a_check_goes_on_to_the_end() {
     let dir = Dir::new("check");
     let file = dir.write(
@@ -322,6 +339,29 @@ proptest! {
             let _ = config.get(&row.sample_name());
         }
         let _ = check::conflicts(&config);
+    }
+
+    #[test]
+    fn the_effective_lines_mean_the_same(
+        lines in proptest::collection::vec(any_line(), 0..30),
+        kinds in proptest::collection::vec(proptest::sample::select(vec!["veth", "vlan", "macvlan", "ipvlan", "empty", "phys"]), 0..3),
+    ) {
+        let mut config = Config::new();
+        for (i, kind) in kinds.iter().enumerate() {
+            config.set(&format!("lxc.net.{i}.type"), kind).unwrap();
+        }
+        for line in lines {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            if let Some((key, value)) = crate::keys::syntax::pair(&text)
+                && key != "lxc.include"
+            {
+                let _ = if value.is_empty() { config.clear(key) } else { config.set(key, value) };
+            }
+        }
+        let lines = config.effective();
+        let mut again = Config::new();
+        again.load_str(&lines, "effective").unwrap();
+        prop_assert_eq!(effective::settings(&again), effective::settings(&config), "{}", lines);
     }
 
     #[test]

@@ -87,8 +87,11 @@ impl Container {
         let rootfs = want.dir.clone().unwrap_or_else(|| self.dir().join("rootfs"));
         make_path(&rootfs)?;
         if let Some((uid, gid)) = self.mapped_root() {
-            std::os::unix::fs::chown(&rootfs, Some(uid), Some(gid))
-                .ctx(|| format!("Failed to give {} to the container's root", rootfs.display()))?;
+            // Its own directory as well, since the container's root has to pass through it.
+            for path in [self.dir(), rootfs.clone()] {
+                std::os::unix::fs::chown(&path, Some(uid), Some(gid))
+                    .ctx(|| format!("Failed to give {} to the container's root", path.display()))?;
+            }
         }
         self.config_mut().set("lxc.rootfs.path", &format!("dir:{}", rootfs.display()))?;
         self.save()?;
@@ -328,7 +331,7 @@ pub fn find_template(name: &str) -> Result<PathBuf> {
     }
     let mut known = templates();
     known.push("none".to_string());
-    Err(Error::new(format!("Failed to find template \"{name}\": no executable {}", path.display()))
+    Err(Error::os(libc::ENOENT, format!("bad template: {name} (no executable {})", path.display()))
         .hint(format!("templates here: {}", known.join(", "))))
 }
 

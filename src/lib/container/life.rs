@@ -30,13 +30,15 @@ pub struct StartOptions {
     pub pidfile: Option<PathBuf>,
     /// The file that the config was read from, when it is not its own.
     pub config_file: Option<PathBuf>,
+    /// The caller is a program of somebody else's: it may have threads, or be large, and is not forked.
+    pub from_library: bool,
 }
 
-/// Destroys an ephemeral container at its end.
+/// `lxc.ephemeral = 1`: the end of such a container, and what the supervisor program needs to bring it about.
 ///
 /// # Errors
 /// As [`Container::destroy`].
-pub fn destroy_ended(lxcpath: &Path, name: &str) -> Result<()> {
+pub fn destroy_ephemeral(lxcpath: &Path, name: &str) -> Result<()> {
     Container::open(name, Some(lxcpath))?.destroy()
 }
 
@@ -48,10 +50,13 @@ impl Container {
     pub fn start(&self, options: &StartOptions) -> Result<Started> {
         let request = self.request(options)?;
         let config = &request.config;
-        if let Err(e) = crate::base::log::apply_config(
-            config.log.level.and_then(|l| crate::base::log::Level::from_number(i32::from(l))),
-            config.log.file.as_deref().map(Path::new),
-        ) {
+        // A program of somebody else's keeps its log as it is; the monitor has one of its own.
+        if !options.from_library
+            && let Err(e) = crate::base::log::apply_config(
+                config.log.level.and_then(|l| crate::base::log::Level::from_number(i32::from(l))),
+                config.log.file.as_deref().map(Path::new),
+            )
+        {
             crate::log_warn!("{e}");
         }
         start::run(&request)
@@ -75,7 +80,8 @@ impl Container {
             daemonize: options.daemonize,
             close_fds: options.close_fds,
             pidfile: options.pidfile.clone(),
-            destroy: Some(destroy_ended),
+            destroy: Some(destroy_ephemeral),
+            from_library: options.from_library,
         })
     }
 

@@ -3,6 +3,7 @@
 
 pub mod conf;
 pub mod keys;
+pub mod subid;
 pub mod write;
 
 pub use conf::Conf;

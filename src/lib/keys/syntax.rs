@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::value::is_blank;
+use crate::sys::bytes::find;
 
 /// One line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +37,18 @@ pub struct Pair<'a> {
     pub value_at: usize,
 }
 
-/// The lines of a text. Any run of CR and LF ends a line, so that empty lines do not appear; a NUL ends the text.
+/// The lines of a text. Any run of CR and LF ends a line, so that empty lines do not appear.
 pub struct Lines<'a> {
     text: &'a [u8],
     at: usize,
+    /// A CR is somewhere in the text.
+    returns: bool,
 }
 
 impl<'a> Lines<'a> {
     /// The lines of `text`.
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, returns: find(text, b'\r').is_some() }
     }
 }
 
@@ -53,13 +56,17 @@ impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
     fn next(&mut self) -> Option<Line<'a>> {
-        let rest = self.text.get(self.at..)?;
-        let skip = rest.iter().position(|c| !matches!(c, b'\n' | b'\r'))?;
-        let start = self.at + skip;
+        while matches!(self.text.get(self.at)?, b'\n' | b'\r') {
+            self.at += 1;
+        }
+        let start = self.at;
         let line = &self.text[start..];
-        let len = line.iter().position(|c| matches!(c, b'\n' | b'\r')).unwrap_or(line.len());
-        self.at = start + len;
-        Some(Line { start, bytes: &line[..len] })
+        let line = &line[..find(line, b'\n').unwrap_or(line.len())];
+        let end = if self.returns { find(line, b'\r') } else { None };
+        let line = &line[..end.unwrap_or(line.len())];
+        // The line's end is skipped by the next call.
+        self.at = start + line.len();
+        Some(Line { start, bytes: line })
     }
 }
 
@@ -72,7 +79,7 @@ impl<'a> Line<'a> {
         if !body.starts_with(b"lxc.") {
             return Item::Nothing;
         }
-        let Some(equals) = body.iter().position(|c| *c == b'=') else { return Item::NoEquals(trim(body)) };
+        let Some(equals) = find(body, b'=') else { return Item::NoEquals(trim(body)) };
         let raw = &body[equals + 1..];
         let lead = raw.iter().position(|c| !is_blank(*c)).unwrap_or(raw.len());
         let value = trim(&raw[lead..]);

@@ -80,7 +80,7 @@ pub fn boolean(text: &str) -> Result<bool, Bad> {
     }
 }
 
-/// A path without doubled and trailing slashes.
+/// A path without doubled and trailing slashes and without `.` parts.
 ///
 /// # Errors
 /// It is longer than the kernel takes.
@@ -89,13 +89,17 @@ pub fn path(text: &str) -> Result<String, Bad> {
         return Err(Bad::os(libc::ENAMETOOLONG, "the path is longer than 4095 bytes"));
     }
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c != '/' || !out.ends_with('/') {
-            out.push(c);
-        }
+    if text.starts_with('/') {
+        out.push('/');
     }
-    if out.len() > 1 && out.ends_with('/') {
-        out.pop();
+    for part in text.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if !matches!(out.as_str(), "" | "/") {
+            out.push('/');
+        }
+        out.push_str(part);
+    }
+    if out.is_empty() && !text.is_empty() {
+        out.push('.');
     }
     Ok(out)
 }
@@ -111,8 +115,7 @@ pub fn relative_path(text: &str) -> Result<String, Bad> {
     if text.contains("..") {
         return Err(Bad::new("the path must not contain .."));
     }
-    let path = path(text)?;
-    Ok(path.strip_prefix("./").map_or(path.clone(), str::to_string))
+    path(text)
 }
 
 /// The name of one file.
@@ -197,7 +200,11 @@ mod tests {
     #[test]
     fn paths_lose_doubled_slashes() {
         assert_eq!(path("//a///b//").unwrap(), "/a/b");
-        assert_eq!(path("/").unwrap(), "/");
+        for (text, short) in
+            [("/", "/"), (".", "."), ("./.", "."), ("/./a", "/a"), ("a/./", "a"), ("./..", ".."), ("", "")]
+        {
+            assert_eq!(path(text).unwrap(), short, "{text}");
+        }
         assert!(path(&"a".repeat(4096)).is_err());
         assert!(relative_path("/a").is_err());
         assert!(relative_path("a/../b").is_err());

@@ -11,7 +11,7 @@ use std::ffi::{CStr, CString};
 
 /// CAP_NET_ADMIN (capabilities(7)).
 const CAP_NET_ADMIN: u8 = 12;
-/// What proc and sysfs are mounted with.
+/// What proc, and sysfs with `sys:mixed`, are mounted with.
 const SAFE: u64 = MS_NODEV | MS_NOEXEC | MS_NOSUID;
 
 /// An op of this stage whose object is the word of the config.
@@ -42,7 +42,7 @@ pub fn auto_ops(conf: &Conf, facts: &Facts) -> Vec<Op> {
         Proc::No => {}
         Proc::Rw => {
             ops.push(bare("proc:rw", c"proc"));
-            ops.push(new_fs("proc:rw", c"proc", c"proc"));
+            ops.push(new_fs("proc:rw", c"proc", c"proc", SAFE));
         }
         Proc::Mixed => proc_mixed(&mut ops, facts),
     }
@@ -50,21 +50,20 @@ pub fn auto_ops(conf: &Conf, facts: &Facts) -> Vec<Op> {
         Sys::No => {}
         Sys::Rw => {
             ops.push(bare("sys:rw", c"sys"));
-            ops.push(new_fs("sys:rw", c"sysfs", c"sys"));
+            ops.push(new_fs("sys:rw", c"sysfs", c"sys", 0));
         }
-        Sys::Ro => sys_read_only(&mut ops, "sys:ro"),
-        Sys::Mixed => {
-            sys_read_only(&mut ops, "sys:mixed");
-            // A container configures its own network devices.
-            ops.push(bind("sys:mixed", c"sys/devices/virtual/net", c"sys/devices/virtual/net", 0, MS_RDONLY));
+        Sys::Ro => {
+            ops.push(bare("sys:ro", c"sys"));
+            ops.push(new_fs("sys:ro", c"sysfs", c"sys", MS_RDONLY));
         }
+        Sys::Mixed => sys_mixed(&mut ops),
     }
     ops
 }
 
-/// A new proc or sysfs, writable, on a directory that is made when it is missing.
-fn new_fs(word: &str, fstype: &CStr, on: &CStr) -> Op {
-    let mount = MountOp::fs(fstype.into(), fstype.into(), None, on.into(), SAFE);
+/// A new proc or sysfs on a directory that is made when it is missing.
+fn new_fs(word: &str, fstype: &CStr, on: &CStr, flags: u64) -> Op {
+    let mount = MountOp::fs(fstype.into(), fstype.into(), None, on.into(), flags);
     op(word, Act::Mount(MountOp { create: Create::Dir, ..mount }))
 }
 
@@ -74,7 +73,7 @@ fn new_fs(word: &str, fstype: &CStr, on: &CStr) -> Op {
 fn proc_mixed(ops: &mut Vec<Op>, facts: &Facts) {
     let word = "proc:mixed";
     ops.push(bare(word, c"proc"));
-    ops.push(new_fs(word, c"proc", c"proc"));
+    ops.push(new_fs(word, c"proc", c"proc", SAFE));
     ops.push(bind(word, c"proc/sys", c"proc/sys", MS_RDONLY, SAFE));
     if facts.keeps_cap(CAP_NET_ADMIN) {
         ops.push(bind(word, c"proc/sys/net", c"proc/sys/net", SAFE, MS_RDONLY));
@@ -82,12 +81,15 @@ fn proc_mixed(ops: &mut Vec<Op>, facts: &Facts) {
     ops.push(bind(word, c"proc/sysrq-trigger", c"proc/sysrq-trigger", MS_RDONLY, SAFE));
 }
 
-/// A sysfs whose mount is read-only while its file system is not: only so can a part of it be bound writable.
-fn sys_read_only(ops: &mut Vec<Op>, word: &str) {
+/// A sysfs whose mount is read-only while its file system is not: only so can a part of it be bound writable. A container
+/// configures its own network devices.
+fn sys_mixed(ops: &mut Vec<Op>) {
+    let word = "sys:mixed";
     ops.push(bare(word, c"sys"));
-    ops.push(new_fs(word, c"sysfs", c"sys"));
+    ops.push(new_fs(word, c"sysfs", c"sys", SAFE));
     let remount = MountOp { flags: MS_RDONLY, ..MountOp::new(Source::Remount, Target::On(inside(c"sys"))) };
     ops.push(op(word, Act::Mount(remount)));
+    ops.push(bind(word, c"sys/devices/virtual/net", c"sys/devices/virtual/net", 0, MS_RDONLY));
 }
 
 /// After the pivot: what the host mounts below the shared directory later appears inside, never the other way round.
@@ -151,8 +153,8 @@ mod tests {
     #[test]
     fn sys_words() {
         let of = |auto_sys| script(&auto_ops(&Conf { auto_sys, ..Conf::default() }, &Facts::default()));
-        assert_eq!(of(Sys::Rw), ["umount sys", "sysfs on sys +14 -0"]);
-        assert_eq!(of(Sys::Ro)[2..], ["remount on sys +1 -0"]);
+        assert_eq!(of(Sys::Rw), ["umount sys", "sysfs on sys +0 -0"]);
+        assert_eq!(of(Sys::Ro), ["umount sys", "sysfs on sys +1 -0"]);
         assert_eq!(
             of(Sys::Mixed)[2..],
             ["remount on sys +1 -0", "sys/devices/virtual/net on sys/devices/virtual/net +0 -1"]

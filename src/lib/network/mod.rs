@@ -7,6 +7,7 @@ pub mod conf;
 pub mod keys;
 mod prepare;
 pub mod rtnl;
+pub mod usernet;
 
 pub use act::{Network, ScriptCall, prepare};
 pub use conf::Conf;

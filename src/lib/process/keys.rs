@@ -310,7 +310,7 @@ fn init_groups(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
     match op {
         Op::Set(c) if call.value.is_empty() => c.init_groups.clear(),
         Op::Set(c) => {
-            let parts = call.value.split(',').map(|p| p.trim_matches([' ', '\t'])).filter(|p| !p.is_empty());
+            let parts = call.value.split(',').filter(|p| !p.is_empty());
             let ids = parts.map(value::unsigned).collect::<Result<Vec<_>, _>>()?;
             if ids.is_empty() {
                 return Err(Bad::new("no group id"));

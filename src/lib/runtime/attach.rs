@@ -85,6 +85,8 @@ pub struct Options {
     pub clear_env: bool,
     /// `NAME=value` to set, `NAME` to unset.
     pub extra_env: Vec<CString>,
+    /// `lxc.environment`, a line each, in place of what the running container has.
+    pub container_env: Option<String>,
     /// Names that survive `clear_env`.
     pub keep_env: Vec<CString>,
     /// What becomes the standard streams.
@@ -110,6 +112,7 @@ impl Default for Options {
             groups: Vec::new(),
             clear_env: false,
             extra_env: Vec::new(),
+            container_env: None,
             keep_env: Vec::new(),
             fds: [0, 1, 2],
             label: None,
@@ -240,7 +243,10 @@ fn environment(client: &Client, options: &Options, payload: &Payload) -> Env {
     if matches!(payload, Payload::Function(_)) {
         return Env::default();
     }
-    let container = client.config_item("lxc.environment").ok().flatten().unwrap_or_default();
+    let container = match &options.container_env {
+        Some(given) => given.clone(),
+        None => client.config_item("lxc.environment").ok().flatten().unwrap_or_default(),
+    };
     let caller = std::env::vars_os();
     attach_env::environment(caller, options.clear_env, &options.keep_env, &container, &options.extra_env)
 }
@@ -419,7 +425,7 @@ fn seccomp(client: &Client, init: &Init) -> Result<Option<(Vec<u8>, u32)>> {
     }
     let profile = client.config_item("lxc.seccomp.profile").ok().flatten().filter(|p| !p.trim().is_empty());
     let Some(profile) = profile else { return Ok(None) };
-    super::attach_seccomp::program(client, profile.trim()).map(Some)
+    super::attach_seccomp::program(profile.trim()).map(Some)
 }
 
 /// The terminal of an attached process.

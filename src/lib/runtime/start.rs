@@ -46,6 +46,17 @@ pub fn is_running(e: &Error) -> bool {
 /// # Errors
 /// What failed, with the stage, the object, the reason, and what mends it. Nothing is left behind.
 pub fn run(request: &StartRequest) -> Result<Started> {
+    if request.from_library && !request.daemonize && process::thread_count() > 1 {
+        return Err(
+            Error::new("a process with threads cannot become a container's monitor").hint("start it in the background")
+        );
+    }
+    if request.from_library
+        && request.daemonize
+        && let Some(done) = super::supervise::spawn(request)
+    {
+        return done;
+    }
     refuse::unbuilt(&request.config)?;
     let mut facts = plan::facts(request)?;
     refuse::harm(request, &facts)?;
@@ -57,6 +68,7 @@ pub fn run(request: &StartRequest) -> Result<Started> {
 
 fn begin(request: &StartRequest, facts: &mut Facts, mask: SigSet) -> Result<Started> {
     let command = bind_command(request)?;
+    log_info!("Container \"{}\" is initialized", request.name);
     let pidfile = request.pidfile.as_deref().map(Pidfile::create).transpose()?;
     let groups = steps::timed("cgroups", || cgroup::prepare(&request.config.cgroup, facts))?;
     facts.unified = groups.host().layout == cgroup::Layout::Unified;
@@ -150,7 +162,7 @@ fn foreign_fds(mut f: impl FnMut(i32)) -> Result<()> {
 /// Makes the monitor, in its cgroup from its first moment on, and waits for its word.
 fn daemonise(life: Life) -> Result<Started> {
     let (ours, theirs) = sys::socket::pair_seqpacket().ctx(|| "a socket pair".into())?;
-    let mask = life.mask;
+    let (mask, from_library) = (life.mask, life.request.from_library);
     let mut life = Some(Life { starter: Some(theirs), ..life });
     let mut ours = Some(ours);
     let child = |life: &mut Option<Life>, ours: &mut Option<OwnedFd>, cloned: bool| -> Never {
@@ -162,10 +174,20 @@ fn daemonise(life: Life) -> Result<Started> {
     // By number: the descriptor is the groups', which go to the child.
     let fd = life.as_ref().and_then(|l| l.groups.monitor_fd()).and_then(|fd| sys::fd::borrow(fd.as_raw_fd()).ok());
     let how = Clone3 { flags: 0, cgroup: fd, pidfd: false };
-    let made = process::clone3(&how, || child(&mut life, &mut ours, fd.is_some())).or_else(|e| {
-        log_info!(errno = e, "the monitor cannot be cloned into its cgroup");
-        process::clone3(&Clone3::default(), || child(&mut life, &mut ours, false))
-    });
+    let made = if from_library {
+        // Memory that other threads are at work on: only the C library's fork leaves it usable. Twice, so that the caller
+        // gets no child that it does not know.
+        process::fork(|| match process::fork(|| child(&mut life, &mut ours, false)) {
+            Ok(_) => process::exit_now(0),
+            Err(_) => process::exit_now(1),
+        })
+    } else {
+        let made = process::clone3(&how, || child(&mut life, &mut ours, fd.is_some())).or_else(|e| {
+            log_info!(errno = e, "the monitor cannot be cloned into its cgroup");
+            process::clone3(&Clone3::default(), || child(&mut life, &mut ours, false))
+        });
+        made.map(|c| c.pid)
+    };
     let made = made.ctx(|| "making the monitor".into())?;
     if let Some(Life { groups, pidfile, .. }) = life {
         // They are the monitor's now: dropped here they would be removed.
@@ -174,20 +196,24 @@ fn daemonise(life: Life) -> Result<Started> {
     let _ = signal::set_mask(&mask);
     let ours = ours.ok_or_else(|| Error::new("no socket pair"))?;
     let told = word(&ours);
-    if told.is_err() {
-        // It is ending and cleaning up: when this returns, nothing is left.
-        let _ = process::wait_pid(made.pid, 0);
+    if from_library || told.is_err() {
+        // The process in between; or the monitor, which ends: when this returns, nothing is left.
+        let _ = process::wait_pid(made, 0);
     }
-    told.map(|()| Started::Monitor(made.pid))
+    told.map(Started::Monitor)
 }
 
-/// What the monitor says: `R`, or `F` with stage, text, errno and hint, separated by NUL.
-pub(super) fn word(from: &OwnedFd) -> Result<()> {
+/// Waits for what the monitor says.
+fn word(from: &OwnedFd) -> Result<i32> {
     let mut buf = vec![0_u8; 16384];
     let got = scm::recv(from.as_fd(), &mut buf).ctx(|| "the word of the monitor".into())?;
-    let text = String::from_utf8_lossy(buf.get(..got.bytes).unwrap_or_default()).into_owned();
-    if text == "R" {
-        return Ok(());
+    understood(&String::from_utf8_lossy(buf.get(..got.bytes).unwrap_or_default()))
+}
+
+/// The word of a monitor: `R` and its pid, or `F` with stage, errno, text and hint, separated by NUL.
+pub(super) fn understood(text: &str) -> Result<i32> {
+    if let Some(pid) = text.strip_prefix('R') {
+        return Ok(pid.parse().unwrap_or(0));
     }
     let Some(rest) = text.strip_prefix('F') else {
         return Err(Error::new("the monitor ended without a word").hint("see its log: -o FILE -l TRACE"));
@@ -199,8 +225,8 @@ pub(super) fn word(from: &OwnedFd) -> Result<()> {
     Err(if hint.is_empty() { error } else { error.hint(hint) })
 }
 
-pub(super) fn tell_failure(to: Option<&OwnedFd>, e: &Error) {
-    let Some(to) = to else { return };
+/// The word of a failure.
+pub(super) fn failure(e: &Error) -> String {
     let hint = e.hint.as_deref().unwrap_or_default();
     let mut text = format!("F{}\0{}\0{}\0{hint}", e.stage, e.errno, e.what);
     let mut end = text.len().min(16000);
@@ -208,7 +234,7 @@ pub(super) fn tell_failure(to: Option<&OwnedFd>, e: &Error) {
         end -= 1;
     }
     text.truncate(end);
-    let _ = scm::send(to.as_fd(), text.as_bytes(), None, &[]);
+    text
 }
 
 /// The monitor's own life, from its first moment; the exit code.
@@ -225,7 +251,9 @@ fn background(mut life: Life, cloned: bool) -> i32 {
     match done {
         Ok(()) => 0,
         Err(e) => {
-            tell_failure(starter.as_ref(), &e);
+            if let Some(to) = &starter {
+                let _ = scm::send(to.as_fd(), failure(&e).as_bytes(), None, &[]);
+            }
             1
         }
     }
@@ -364,7 +392,9 @@ fn once(
 /// Tells the starter that init runs. A starter that has gone away meanwhile (^C) wants no container.
 fn tell_running(starter: &mut Option<OwnedFd>) -> Result<()> {
     let Some(fd) = starter else { return Ok(()) };
-    scm::send(fd.as_fd(), b"R", None, &[]).map_err(|e| Error::io(&e, "the starter is gone").stage("start"))?;
+    let word = format!("R{}", process::pid());
+    scm::send(fd.as_fd(), word.as_bytes(), None, &[])
+        .map_err(|e| Error::io(&e, "the starter is gone").stage("start"))?;
     *starter = None;
     Ok(())
 }

@@ -469,6 +469,43 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_of_links_is_made_and_deleted() {
+        // The namespace is this thread's alone and ends with it.
+        let made = std::thread::spawn(|| {
+            use crate::sys::ns;
+            if ns::unshare(libc::CLONE_NEWNET as u64).is_err() {
+                // Not root: the kernel's refusals are tested below.
+                return None;
+            }
+            let mut nl = Netlink::open().unwrap();
+            let mut m = Message::new(16, CREATE | EXCL, &ifinfo(0));
+            m.attr_str(IFLA_IFNAME, "left").nest(18, |m| {
+                m.attr(1, b"veth").nest(2, |m| {
+                    m.nest_with(1, &ifinfo(0), |m| {
+                        m.attr_str(IFLA_IFNAME, "right");
+                    });
+                });
+            });
+            nl.request(&m).unwrap();
+            assert_eq!(nl.request(&m).unwrap_err().raw_os_error(), Some(libc::EEXIST));
+            let mut names: Vec<_> = nl
+                .dump(&Message::new(RTM_GETLINK, 0, &ifinfo(0)))
+                .unwrap()
+                .iter()
+                .filter_map(|r| r.attr(IFINFOMSG, IFLA_IFNAME).map(text))
+                .collect();
+            names.sort();
+            let left = i32::try_from(if_index(c"left").unwrap()).unwrap();
+            nl.request(&Message::new(RTM_DELLINK, 0, &ifinfo(left))).unwrap();
+            assert!(if_index(c"right").is_err());
+            Some(names)
+        });
+        if let Some(names) = made.join().unwrap() {
+            assert!(["left", "lo", "right"].iter().all(|n| names.iter().any(|have| have == n)), "{names:?}");
+        }
+    }
+
+    #[test]
     fn refusals_are_errors() {
         let mut nl = Netlink::open().unwrap();
         let gone = nl.request(&Message::new(RTM_DELLINK, 0, &ifinfo(i32::MAX))).unwrap_err();

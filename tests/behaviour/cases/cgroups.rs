@@ -79,11 +79,25 @@ pub fn add(c: &mut Cases) {
     })
     .needs(&[Need::CgroupV1]);
 
-    c.add("cgroup.v2_keys_are_skipped_on_hybrid", |t| {
-        t.run("c1", "lxc.cgroup2.memory.max = 64M\nlxc.cgroup2.devices.deny = a");
+    c.add("cgroup.v2_keys_do_not_stop_a_start_on_hybrid", |t| {
+        t.run("c1", "lxc.cgroup2.memory.max = 64M\nlxc.cgroup2.memory.swap.max = 1G");
         assert_eq!(t.inside("c1", "echo x > /dev/null && echo ok"), "ok");
     })
     .needs(&[Need::CgroupV1]);
+
+    c.add("cgroup.v2_keys_are_translated_on_hybrid", |t| {
+        t.run(
+            "c1",
+            "lxc.cgroup2.memory.max = 64M\nlxc.cgroup2.pids.max = 50\nlxc.cgroup2.devices.deny = a\n\
+             lxc.cgroup2.devices.allow = c 1:3 rwm",
+        );
+        assert_eq!(t.read(t.payload("memory", "c1").join("memory.limit_in_bytes")), "67108864\n");
+        assert_eq!(t.read(t.payload("pids", "c1").join("pids.max")), "50\n");
+        assert_eq!(t.inside("c1", "echo x > /dev/null && echo ok"), "ok");
+        assert_eq!(t.inside("c1", "echo x 2>&1 > /dev/zero && echo ok || echo no").lines().last(), Some("no"));
+    })
+    .needs(&[Need::CgroupV1])
+    .differs("cgroup-keys-are-translated");
 
     c.add("cgroup.limits_v2", |t| {
         t.run("c1", "lxc.cgroup2.memory.max = 64M\nlxc.cgroup2.pids.max = 50");

@@ -8,10 +8,9 @@ use crate::capi::memory::{self, Text, Words};
 use crate::container::life::StartOptions;
 use crate::container::wait::parse_states;
 use crate::ipc::State;
+use crate::runtime::freeze as freezer;
 use crate::runtime::start::Started;
 use crate::runtime::stop::{self, Stopped};
-use crate::runtime::{freeze as freezer, spawned};
-use crate::sys::process;
 use std::ffi::{CString, c_int};
 use std::time::Duration;
 
@@ -41,14 +40,7 @@ fn begin(h: Handle, useinit: bool, argv: Vec<CString>) -> Result<bool> {
     let daemonize = h.daemonize();
     // SAFETY: null or a C string of the caller's.
     let pidfile = unsafe { memory::path((*h.raw()).pidfile) };
-    let options = StartOptions { argv, useinit, daemonize, close_fds, pidfile, config_file: None };
-    if daemonize {
-        return spawned::start(&container.request(&options)?).map(|_| true);
-    }
-    if process::thread_count() > 1 {
-        return Err(Error::os(libc::EBUSY, "a process with threads cannot be a container's monitor")
-            .hint("let it go to the background: want_daemonize(c, true)"));
-    }
+    let options = StartOptions { argv, useinit, daemonize, close_fds, pidfile, config_file: None, from_library: true };
     match container.start(&options)? {
         Started::Ended(status) => {
             // SAFETY: as above.
