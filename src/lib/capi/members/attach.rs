@@ -53,6 +53,7 @@ unsafe fn options(o: *const AttachOptions) -> Options {
             },
             pty_log: (log_fd >= 0).then(|| format!("/proc/self/fd/{log_fd}").into()),
             in_place: false,
+            container_env: None,
         }
     }
 }
