@@ -316,7 +316,11 @@ fn terminal_peer(path: &str) -> Result<Peer> {
     let what = || format!("lxc.console.path {path}");
     let name = CString::new(path).map_err(|_| Error::os(libc::EINVAL, what()))?;
     let fd = path::open(&name, libc::O_RDWR | libc::O_NOCTTY | libc::O_NONBLOCK, 0).ctx(what)?;
-    match tty::Raw::enter(&fd) {
+    let raw = tty::Raw::enter(&fd).and_then(|raw| {
+        // The monitor's own messages go to the same terminal: their lines still begin at its left.
+        tty::Modes::of(&fd)?.opost(true).set(&fd, false).map(|()| raw)
+    });
+    match raw {
         Ok(raw) => Ok(Peer::Tty { fd, _raw: raw, readable: true }),
         Err(e) => Err(Error::io(&e, what()).hint("name a terminal, or `none` for no console")),
     }
