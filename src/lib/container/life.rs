@@ -58,6 +58,11 @@ impl Container {
         ) {
             crate::log_warn!("{e}");
         }
+        if let Some(facility) = &config.log.syslog
+            && let Err(e) = crate::base::log::apply_syslog(facility)
+        {
+            crate::log_warn!("{e}");
+        }
         start::run(&StartRequest {
             name: self.name().to_string(),
             lxcpath: self.lxcpath().to_path_buf(),
