@@ -28,7 +28,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 [-1|-f] [OPTION...] [REGEX]
 
-lxc-ls lists containers
+Lists the containers below PATH.
 
 -1, --line\tone name a line, nothing else
 -f, --fancy\ta table
