@@ -58,6 +58,7 @@ pub fn run(request: &StartRequest) -> Result<Started> {
         return done;
     }
     refuse::unbuilt(&request.config)?;
+    refuse::conflicts(&request.config)?;
     let mut facts = plan::facts(request)?;
     refuse::harm(request, &facts)?;
     let mask = signal::block_all().ctx(|| "blocking signals".into())?;
