@@ -33,6 +33,18 @@ pub const VERSION: &str = "version";
 /// What an optional argument that was left out reads as in clap's matches: no command line can hold it.
 pub const NO_VALUE: &str = "\0";
 
+/// The rows of a tool's own options, for its manual page.
+#[cfg(test)]
+pub(super) fn own_rows(text: &'static str) -> Vec<Line> {
+    lines(Table::new("", text).own).collect()
+}
+
+/// The rows that all tools share, for their manual pages.
+#[cfg(test)]
+pub(super) fn common_rows() -> Vec<Line> {
+    lines(COMMON).filter(|l| !matches!(l, Line::Opt(o, _) if !o.shown)).collect()
+}
+
 /// A row of the text.
 #[derive(Debug, Clone, Copy)]
 pub struct Opt {
@@ -86,7 +98,7 @@ impl Opt {
 }
 
 /// A line of the options' paragraphs.
-enum Line {
+pub(super) enum Line {
     Opt(Opt, &'static str),
     More(&'static str),
     Heading(&'static str),
