@@ -127,6 +127,7 @@ fn run(call: &Call) -> Result<i32> {
         dir: call.path("dir").map(Path::to_path_buf),
         bdev,
         quiet: call.quiet,
+        complete: false,
     };
     match c.create(&want) {
         Ok(()) => Ok(0),
