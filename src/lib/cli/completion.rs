@@ -1,5 +1,6 @@
 //! The bash completion, made from the tools' own tables: config/completions/_lxc is kept equal to it by a test, which writes it
 //! with `BLESS=1 cargo test --lib cli::completion`. No part of the library.
+#![forbid(unsafe_code)]
 
 use super::getopt::Takes;
 use super::table::Table;

@@ -12,11 +12,14 @@ use crate::config::Config;
 use crate::ipc::command::Client;
 use crate::ipc::list::active_names;
 use crate::ipc::state::State;
+use crate::sys::path;
 use crate::sys::regex::Ere;
 use clap::Command;
 use print::Column;
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The tool.
@@ -206,22 +209,20 @@ fn names(q: &Query<'_>) -> BTreeMap<String, Known> {
     all
 }
 
-/// The directories with a config.
+/// The directories with a config: looked up below the store's descriptor, so that its path is walked once.
 fn defined_names(lxcpath: &Path) -> Vec<String> {
     let Ok(dir) = std::fs::read_dir(lxcpath) else { return Vec::new() };
-    let mut file = lxcpath.to_path_buf();
+    let Ok(store) = CString::new(lxcpath.as_os_str().as_bytes()) else { return Vec::new() };
+    let Ok(store) = path::open(&store, libc::O_PATH | libc::O_DIRECTORY, 0) else { return Vec::new() };
+    let mut file = Vec::with_capacity(300);
     dir.flatten()
         .filter_map(|e| e.file_name().into_string().ok())
         .filter(|name| {
-            if name.starts_with('.') {
-                return false;
-            }
-            file.push(name);
-            file.push("config");
-            let there = file.exists();
-            file.pop();
-            file.pop();
-            there
+            file.clear();
+            file.extend_from_slice(name.as_bytes());
+            file.extend_from_slice(b"/config\0");
+            let there = |f| path::access(store.as_fd(), f, libc::F_OK).is_ok();
+            !name.starts_with('.') && CStr::from_bytes_with_nul(&file).is_ok_and(there)
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attach;
+pub mod check;
 pub mod checkconfig;
 pub mod common;
 #[cfg(test)]

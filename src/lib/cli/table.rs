@@ -23,7 +23,7 @@ const COMMON: &str = "\
 -P, --lxcpath=PATH\tContainers are below PATH
 --rcfile=FILE\tUse this config FILE instead of the container's own";
 
-/// The ids of the rows of [`COMMON`] that end the scan of a command line.
+/// The ids of the rows of `COMMON` that end the scan of a command line.
 pub const HELP: &str = "help";
 /// `--usage`.
 pub const USAGE: &str = "usage";

@@ -48,20 +48,32 @@ impl Container {
     /// # Errors
     /// What failed and what mends it; [`start::is_running`] tells that it runs already.
     pub fn start(&self, options: &StartOptions) -> Result<Started> {
+        let request = self.request(options)?;
+        let config = &request.config;
+        // A program of somebody else's keeps its log as it is; the monitor has one of its own.
+        if !options.from_library
+            && let Err(e) = crate::base::log::apply_config(
+                config.log.level.and_then(|l| crate::base::log::Level::from_number(i32::from(l))),
+                config.log.file.as_deref().map(Path::new),
+            )
+        {
+            crate::log_warn!("{e}");
+        }
+        start::run(&request)
+    }
+
+    /// The start as data, for the runtime.
+    ///
+    /// # Errors
+    /// The container is being created.
+    pub fn request(&self, options: &StartOptions) -> Result<StartRequest> {
         if self.creation() == Creation::Ongoing {
             return Err(Error::new("Ongoing container creation detected"));
         }
-        let config = self.config().cloned().unwrap_or_default();
-        if let Err(e) = crate::base::log::apply_config(
-            config.log.level.and_then(|l| crate::base::log::Level::from_number(i32::from(l))),
-            config.log.file.as_deref().map(Path::new),
-        ) {
-            crate::log_warn!("{e}");
-        }
-        start::run(&StartRequest {
+        Ok(StartRequest {
             name: self.name().to_string(),
             lxcpath: self.lxcpath().to_path_buf(),
-            config,
+            config: self.config().cloned().unwrap_or_default(),
             config_file: options.config_file.clone().unwrap_or_else(|| self.config_file()),
             useinit: options.useinit,
             argv: options.argv.clone(),

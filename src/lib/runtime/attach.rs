@@ -14,7 +14,7 @@ use crate::base::ids::Ns;
 use crate::base::{Context, Error, Result, units};
 use crate::cgroup::attach as groups;
 use crate::ipc::command::{Client, Fail};
-use crate::sys::process::{Clone3, Never, exit_now};
+use crate::sys::process::{Clone3, ExecArgs, Never, exit_now};
 use crate::sys::signal::{self, SigSet};
 use crate::sys::{cred, fd, ns, path, proc, process, pty, tty};
 use nix::libc;
@@ -162,7 +162,7 @@ pub fn attach(client: &Client, options: &Options, payload: Payload) -> Result<At
     let (outer, inner) = terminal.map_or((None, None), |t| (Some((t.relay, t.shown)), Some((t.pty, t.replaced))));
     let (report_rx, report) = fd::pipe().ctx(|| "Failed to create a pipe".into())?;
     let joined = join_groups(client, options)?;
-    let env = environment(client, options, &payload);
+    let env = environment(client, options);
     let script = script(client, options, &init, joined.tasks, inner, report)?;
     let entry = Entry { pidfd: init.pidfd, namespaces: init.namespaces, cgroup: joined.v2, script, env, payload };
     let watched = SigSet::of(&Attached::SIGNALS);
@@ -238,11 +238,8 @@ fn join_groups(client: &Client, options: &Options) -> Result<groups::Join> {
     Ok(joined)
 }
 
-/// The environment; nothing for a function, which has the caller's.
-fn environment(client: &Client, options: &Options, payload: &Payload) -> Env {
-    if matches!(payload, Payload::Function(_)) {
-        return Env::default();
-    }
+/// The environment.
+fn environment(client: &Client, options: &Options) -> Env {
     let container = match &options.container_env {
         Some(given) => given.clone(),
         None => client.config_item("lxc.environment").ok().flatten().unwrap_or_default(),
@@ -494,7 +491,13 @@ impl Entry {
         let Self { script, env, payload, .. } = self;
         let command = match payload {
             Payload::Function(function) => {
-                let child = process::clone3(&how, || -> Never { attach_child::run_function(script, function) });
+                // For ever, of the helper and its child.
+                let vars: &'static ExecArgs = Box::leak(Box::new(ExecArgs::new(&[], &env.render()?)));
+                let call = || {
+                    process::set_environment(vars);
+                    function()
+                };
+                let child = process::clone3(&how, || -> Never { attach_child::run_function(script, call) });
                 return Ok(child.ctx(|| "Failed to create the attached process".into())?.pid);
             }
             Payload::Command(argv) => Command::new(&argv, &env)?,

@@ -8,7 +8,7 @@ use crate::base::log;
 use crate::base::paths::dirs;
 use crate::base::{Context, Error, Result};
 use crate::config::Config;
-use crate::sys::{self, process};
+use crate::sys::{self, process, scm};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -42,7 +42,7 @@ fn carries(config: &Config) -> bool {
 fn by_program(program: &Path, request: &StartRequest) -> Result<Started> {
     let what = || format!("running {}", program.display());
     let memory = sys::fd::memfd(c"lxc-request", &encode(request)).ctx(what)?;
-    let (read, write) = sys::fd::pipe().ctx(what)?;
+    let (ours, theirs) = sys::socket::pair_seqpacket().ctx(what)?;
     let path = CString::new(program.as_os_str().as_bytes()).unwrap_or_default();
     let env: Vec<CString> = std::env::vars_os()
         .filter_map(|(k, v)| CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok())
@@ -50,16 +50,32 @@ fn by_program(program: &Path, request: &StartRequest) -> Result<Started> {
     let args = process::ExecArgs::new(std::slice::from_ref(&path), &env);
     // Above both numbers, so that putting one in its place overwrites none of the others.
     let high = |fd: OwnedFd| sys::fd::dup_above(fd.as_fd(), ANSWER + 1).ctx(what);
-    let (memory, write) = (high(memory)?, high(write)?);
-    let fds = [(memory.as_raw_fd(), REQUEST), (write.as_raw_fd(), ANSWER)];
+    let (memory, theirs) = (high(memory)?, high(theirs)?);
+    let fds = [(memory.as_raw_fd(), REQUEST), (theirs.as_raw_fd(), ANSWER)];
     let pid = process::spawn(&path, &args, &fds).ctx(what)?;
-    // While this end is open the answer has no end.
-    drop((memory, write));
-    let mut answer = Vec::new();
-    let got = std::io::Read::read_to_end(&mut std::fs::File::from(read), &mut answer);
+    drop((memory, theirs));
+    let answer = answer(&ours, pid).ctx(what);
+    // A caller that ignores SIGCHLD has nothing left to reap.
     let _ = process::wait_pid(pid, 0);
-    got.ctx(what)?;
-    start::understood(&String::from_utf8_lossy(&answer)).map(Started::Monitor)
+    start::understood(&String::from_utf8_lossy(&answer?)).map(Started::Monitor)
+}
+
+/// What the program says, or nothing when it ends without a word. Its end is watched: that of the socket is not, since
+/// another thread may have forked a process that holds a copy of the program's side.
+fn answer(from: &OwnedFd, pid: i32) -> std::io::Result<Vec<u8>> {
+    use crate::sys::poll::{POLLIN, PollFd, poll};
+    let program = process::pidfd_open(pid)?;
+    let mut set = [PollFd::new(from.as_fd(), POLLIN), PollFd::new(program.as_fd(), POLLIN)];
+    poll(&mut set, -1)?;
+    let mut answer = vec![0; 16384];
+    sys::fd::set_nonblocking(from.as_fd(), true)?;
+    let bytes = match scm::recv(from.as_fd(), &mut answer) {
+        Ok(got) => got.bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => 0,
+        Err(e) => return Err(e),
+    };
+    answer.truncate(bytes);
+    Ok(answer)
 }
 
 /// The program's whole life; the exit code. `destroy` is for `lxc.ephemeral = 1`.
@@ -82,12 +98,21 @@ fn answered(destroy: fn(&Path, &str) -> Result<()>) -> Result<i32> {
     std::io::Read::read_to_end(&mut std::fs::File::from(memory), &mut bytes).ctx(|| "the request".into())?;
     let (mut request, setup) = decode(&bytes).ok_or_else(usage)?;
     request.destroy = Some(destroy);
-    if let Some(setup) = setup {
-        log::init(&setup)?;
-    }
+    open_log(&setup.unwrap_or_else(|| log::Setup { quiet: true, ..log::Setup::default() }), &request.config);
     match start::run(&request)? {
         Started::Monitor(pid) => Ok(pid),
         Started::Ended(_) => Err(usage()),
+    }
+}
+
+/// The caller's log; where it has none, what the config says.
+fn open_log(setup: &log::Setup, config: &Config) {
+    let opened = log::init(setup).and_then(|()| {
+        let level = config.log.level.and_then(|l| log::Level::from_number(i32::from(l)));
+        log::apply_config(level, config.log.file.as_deref().map(Path::new))
+    });
+    if let Err(e) = opened {
+        crate::log_warn!("{e}");
     }
 }
 

@@ -4,6 +4,7 @@ use crate::case::Cases;
 
 mod attach;
 mod cgroups;
+mod check;
 mod common;
 mod config;
 mod console;
@@ -38,6 +39,7 @@ pub fn all() -> Cases {
     stop::add(&mut c);
     destroy::add(&mut c);
     config::add(&mut c);
+    check::add(&mut c);
     inside::add(&mut c);
     cgroups::add(&mut c);
     hooks::add(&mut c);
