@@ -33,7 +33,12 @@ pub unsafe extern "C" fn lxc_rs_tool_main(
         );
         return 1;
     }
-    catch_unwind(AssertUnwindSafe(|| crate::cli::main(&tool, &args))).unwrap_or_else(|_| {
+    let run = || match &*tool {
+        // No tool, but the program that starts containers for callers of the C library.
+        "lxc-supervise" => crate::runtime::supervise::main(crate::container::life::destroy_ephemeral),
+        tool => crate::cli::main(tool, &args),
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         eprintln!("{tool}: internal error (see above); please report it with the command line");
         1
     })

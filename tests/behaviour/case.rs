@@ -28,6 +28,8 @@ pub enum Need {
     Shared,
     /// seccomp filters in the kernel.
     Seccomp,
+    /// tmpfs, on which the sandboxes live, can be idmapped (Linux 6.3).
+    IdmappedTmpfs,
     /// Bridges can be made in a new network namespace.
     Bridge,
 }
@@ -46,6 +48,7 @@ impl Need {
             Need::Both => "both",
             Need::Shared => "shared",
             Need::Seccomp => "seccomp",
+            Need::IdmappedTmpfs => "idmapped-tmpfs",
             Need::Bridge => "bridge",
         }
     }

@@ -19,6 +19,7 @@ pub const STORE: &str = "/var/lib/lxc";
 /// The case's view of the world.
 pub struct T {
     pub reference: bool,
+    litter: bool,
     pub prefix: PathBuf,
     pub bin: PathBuf,
     pub root: PathBuf,
@@ -51,6 +52,8 @@ pub fn run_one(name: &str) -> i32 {
         return 99;
     };
     let mut t = T::new();
+    // Where the reference's own tools took part, its litter is its own.
+    t.litter = t.reference || case.needs.contains(&crate::case::Need::Both);
     t.before = snapshot::take();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (case.run)(&mut t)));
     let clean = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| t.finish()));
@@ -63,6 +66,7 @@ impl T {
         let bin = PathBuf::from(env("LXCB_BIN"));
         T {
             reference: env("LXC_UNDER_TEST") == "reference",
+            litter: false,
             prefix: PathBuf::from(env("LXCB_PREFIX")),
             scratch: PathBuf::from(env("LXCB_DIR")),
             current: PathBuf::from(env("LXCB_CURRENT")),
@@ -142,7 +146,7 @@ impl T {
 
     #[track_caller]
     pub fn until_within(&mut self, what: &str, seconds: u64, mut f: impl FnMut(&mut T) -> bool) {
-        let end = Instant::now() + Duration::from_secs(seconds);
+        let end = Instant::now() + Duration::from_secs(seconds) * crate::harness::slow();
         while !f(self) {
             if Instant::now() > end {
                 panic!("not within {seconds} s: {what}");
@@ -336,7 +340,7 @@ impl T {
         }
         let end = Instant::now() + Duration::from_secs(5);
         loop {
-            let diff = snapshot::difference(&self.before, &snapshot::take(), self.reference);
+            let diff = snapshot::difference(&self.before, &snapshot::take(), self.litter);
             if diff.is_empty() {
                 return;
             }
@@ -372,7 +376,7 @@ impl Bg {
     /// Wait for its end; past the deadline it is killed and the case fails with its name.
     #[track_caller]
     pub fn wait(&mut self, seconds: u64) -> Out {
-        let end = Instant::now() + Duration::from_secs(seconds);
+        let end = Instant::now() + Duration::from_secs(seconds) * crate::harness::slow();
         let mut nap = Duration::from_micros(500);
         loop {
             match self.child.try_wait() {

@@ -44,7 +44,7 @@ impl Pty {
     #[track_caller]
     pub fn send(&mut self, keys: &str) {
         use nix::sys::termios::{LocalFlags, tcgetattr};
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(10) * crate::harness::slow();
         while tcgetattr(&self.file).is_ok_and(|t| t.local_flags.contains(LocalFlags::ICANON)) && Instant::now() < end {
             self.pump();
         }
@@ -70,7 +70,7 @@ impl Pty {
     /// Wait until the text appears.
     #[track_caller]
     pub fn expect(&mut self, want: &str) {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(10) * crate::harness::slow();
         while !self.text.contains(want) {
             if Instant::now() > end {
                 panic!("{want:?} did not appear from {}; seen: {:?}", self.cmd, self.text);
@@ -82,7 +82,7 @@ impl Pty {
     /// Wait for its end; the exit code.
     #[track_caller]
     pub fn end(&mut self) -> i32 {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(10) * crate::harness::slow();
         loop {
             if let Ok(Some(s)) = self.child.try_wait() {
                 self.pump();

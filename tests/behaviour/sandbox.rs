@@ -89,10 +89,10 @@ impl Groups {
                 for d in tree(dir).iter().rev() {
                     let _ = fs::write(d.join("freezer.state"), "THAWED");
                     for pid in fs::read_to_string(d.join("cgroup.procs")).unwrap_or_default().lines() {
-                        if let Ok(pid) = pid.parse::<i32>() {
-                            if pid > 0 {
-                                let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
-                            }
+                        if let Ok(pid) = pid.parse::<i32>()
+                            && pid > 0
+                        {
+                            let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
                         }
                     }
                     let _ = fs::remove_dir(d);
@@ -106,6 +106,32 @@ impl Groups {
                 Some(dir) if Instant::now() > end => return Err(format!("cgroup {dir} could not be removed")),
                 _ => std::thread::sleep(Duration::from_millis(5)),
             }
+        }
+    }
+}
+
+/// Remove what a runner that was killed left: groups and scratch directories named by a pid that is gone.
+pub fn sweep() {
+    let gone = |pid: &str| {
+        !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()) && !Path::new("/proc").join(pid).exists()
+    };
+    let stale = |name: &str, prefix: &str| {
+        name.strip_prefix(prefix).is_some_and(|r| gone(r.split(['-', '.']).next().unwrap_or_default()))
+    };
+    let mut dirs = Vec::new();
+    for h in hierarchies() {
+        for e in fs::read_dir(&h.dir).into_iter().flatten().flatten() {
+            if stale(&e.file_name().to_string_lossy(), "lxc-behaviour-") {
+                dirs.push((h.clone(), e.path()));
+            }
+        }
+    }
+    if let Err(e) = (Groups { dirs }).remove() {
+        eprintln!("behaviour: left by an earlier run: {e}");
+    }
+    for e in fs::read_dir("/var/tmp").into_iter().flatten().flatten() {
+        if stale(&e.file_name().to_string_lossy(), "lxc-behaviour.") {
+            let _ = fs::remove_dir_all(e.path());
         }
     }
 }

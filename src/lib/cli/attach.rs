@@ -20,7 +20,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME [-- COMMAND]
 
-Execute the specified COMMAND - enter the container NAME
+Runs COMMAND, or a shell, inside of the running container NAME.
 
 -e, --elevated-privileges[=PRIVILEGES]\tkeep privileges that the container lacks: a list of CAP, CGROUP
 \tand LSM, parted by |; all three without a list.
@@ -123,7 +123,7 @@ fn options(call: &Call) -> Options {
 }
 
 fn run(call: &Call) -> Result<i32> {
-    load_rcfile(call)?;
+    let rcfile = load_rcfile(call)?;
     let c = call.container()?;
     let client = c.client();
     if !client.may_control() {
@@ -133,7 +133,12 @@ fn run(call: &Call) -> Result<i32> {
     let argv = start::words(&call.operands)?;
     let command = argv.first().map_or_else(|| "the login shell".into(), |w| w.to_string_lossy().into_owned());
     let payload = if argv.is_empty() { Payload::Shell } else { Payload::Command(argv) };
-    match attach::attach(&client, &options(call), payload) {
+    let mut options = options(call);
+    options.container_env = rcfile.map(|config| {
+        let set = config.process.environment.iter().chain(&config.process.environment_runtime);
+        set.map(|line| format!("{line}\n")).collect()
+    });
+    match attach::attach(&client, &options, payload) {
         Ok(attached) => attached.wait(&command).map(exit_code),
         Err(e) if e.what.starts_with("Failed to get ") => {
             crate::log_error!(errno = e, "{}", e.what);

@@ -68,9 +68,9 @@ impl Call {
 
     /// Where on the command line an option stood last; for two of which the last counts.
     pub fn place(&self, id: &str) -> Option<usize> {
-        // A flag's default has an index as well: only what was typed counts.
-        let typed = self.matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
-        self.matches.indices_of(id).filter(|_| typed).and_then(Iterator::last)
+        // A flag that was not given has an index of its own: that of its default.
+        let given = self.matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+        self.matches.indices_of(id).filter(|_| given).and_then(Iterator::last)
     }
 
     /// The argument of an option, as bytes; the last one counts.
@@ -188,7 +188,7 @@ pub fn load_rcfile(call: &Call) -> Result<Option<Config>> {
         None => config.load_file(file),
     };
     if let Err(e) = loaded {
-        crate::log_error!("{e}");
+        tell_config(call, &e);
         crate::log_error!("Failed to load rcfile");
         return Err(told(1));
     }
@@ -218,6 +218,14 @@ pub fn run(tool: &Tool, args: &[OsString]) -> i32 {
             tell(&call, &e);
             if e.code == 0 { 1 } else { e.code }
         }
+    }
+}
+
+/// Logs what is wrong with a config, in LXC's form of an error line; what mends it follows on stderr.
+pub fn tell_config(call: &Call, e: &Error) {
+    crate::log_error!("{e}");
+    if let Some(hint) = &e.hint {
+        call.say(hint);
     }
 }
 
@@ -346,10 +354,24 @@ fn wrong_line(tool: &Tool, words: &[OsString], reason: &str) -> Parsed {
     Parsed::Done(1)
 }
 
+/// What is wrong with an argument: `--timeout abc: not a number of seconds`.
 fn clap_reason(e: &clap::Error) -> String {
-    let text = e.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_string()
+    use clap::error::{ContextKind, ContextValue};
+    use std::error::Error as _;
+    let context = |kind| match e.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue), e.source()) {
+        (Some(arg), Some(value), Some(reason)) => {
+            format!("{} {value}: {reason}", arg.split(' ').next().unwrap_or(arg))
+        }
+        _ => {
+            let text = e.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            line.strip_prefix("error: ").unwrap_or(line).to_string()
+        }
+    }
 }
 
 fn name_of(word: OsString) -> std::result::Result<String, String> {

@@ -8,7 +8,7 @@ use crate::base::paths;
 use std::ffi::OsString;
 
 /// The keys that `-l` lists, in LXC's order.
-const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 7] = [
     "lxc.default_config",
     "lxc.lxcpath",
     "lxc.bdev.lvm.vg",

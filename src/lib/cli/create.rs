@@ -1,7 +1,7 @@
 //! lxc-create: makes a container by a template.
 #![forbid(unsafe_code)]
 
-use super::common::{Call, Named, Tool, not_built, tell, told, utf8};
+use super::common::{Call, Named, Tool, not_built, tell, tell_config, told, utf8};
 use crate::base::Result;
 use crate::config::Config;
 use crate::container::create::{Create, find_template};
@@ -14,9 +14,9 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME --template=TEMPLATE [OPTION...] [-- template-options]
 
-lxc-create creates a container
+Creates the container NAME: its config, its storage, and what TEMPLATE puts there.
 
--B, --bdev=BDEV\tkind of storage: dir (default), none, best, and those below
+-B, --bdev=BDEV\tkind of storage: dir (default), none, best; others are not built yet
 -f, --config=CONFIG\tconfig to begin with (default: lxc.default_config of lxc.conf)
 -t, --template=TEMPLATE\tname or path of the template; none makes only a config
 #Storage on LVM (with -B lvm)
@@ -46,8 +46,12 @@ lxc-create creates a container
     run,
 };
 
+/// LXC's words for a name that is taken.
+const EXISTS: &str = "Container already exists";
+
 /// The kinds of storage that LXC knows.
-const KINDS: [&str; 11] = ["dir", "none", "best", "lvm", "loop", "btrfs", "zfs", "rbd", "nbd", "overlay", "overlayfs"];
+pub(super) const KINDS: [&str; 11] =
+    ["dir", "none", "best", "lvm", "loop", "btrfs", "zfs", "rbd", "nbd", "overlay", "overlayfs"];
 
 fn types(mut cmd: Command) -> Command {
     for id in [
@@ -111,7 +115,7 @@ fn run(call: &Call) -> Result<i32> {
     }
     let mut c = call.container()?;
     if c.is_running() && c.is_defined() {
-        crate::log_error!("Container already exists");
+        crate::log_error!("{EXISTS}");
         return Err(told(1));
     }
     c.set_config(first_config(call));
@@ -123,16 +127,17 @@ fn run(call: &Call) -> Result<i32> {
         dir: call.path("dir").map(Path::to_path_buf),
         bdev,
         quiet: call.quiet,
+        complete: false,
     };
     match c.create(&want) {
         Ok(()) => Ok(0),
         Err(e) => {
-            if e.what == "Container already exists" {
-                crate::log_error!("{}", e.what);
+            if e.what == EXISTS {
+                crate::log_error!("{EXISTS}");
             } else {
                 tell(call, &e);
+                crate::log_error!("Failed to create container {}", call.name);
             }
-            crate::log_error!("Failed to create container {}", call.name);
             Err(told(if e.code == 0 { 1 } else { e.code }))
         }
     }
@@ -146,7 +151,7 @@ fn first_config(call: &Call) -> Config {
     if let Some(file) = file.or(default)
         && let Err(e) = config.load_file(&file)
     {
-        crate::log_error!("{e}");
+        tell_config(call, &e);
     }
     config
 }

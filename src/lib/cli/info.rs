@@ -1,7 +1,7 @@
 //! lxc-info: what is known of one container. Asks the monitor and the stored config; changes nothing.
 #![forbid(unsafe_code)]
 
-use super::common::{Call, Named, Tool, err_line, load_rcfile, out, told, utf8};
+use super::common::{Call, Named, Tool, err_line, load_rcfile, out, tell_config, told, utf8};
 use super::json;
 use super::live::{self, Looker};
 use crate::base::Result;
@@ -16,7 +16,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME [OPTION...]
 
-lxc-info display some information about a container with the identifier NAME
+Shows what is known of the container NAME: everything, or what the options name.
 
 -c, --config=KEY\tshow what the stored config says of KEY
 -i, --ips\tshow the IP addresses
@@ -84,7 +84,7 @@ fn run(call: &Call) -> Result<i32> {
     let state = client.state().map_err(|f| f.error(&call.name, "tell its state"))?;
     let file = call.lxcpath.join(&call.name).join("config");
     if state == State::Stopped && rcfile.is_none() && !file.exists() {
-        err_line(&format!("{} doesn't exist", call.name));
+        err_line(&format!("{} doesn't exist", crate::container::name::printable(&call.name)));
         return Err(told(1));
     }
     // A container that runs is asked itself: its config may be broken by now. Only -c, and a stopped one, need the file.
@@ -94,7 +94,7 @@ fn run(call: &Call) -> Result<i32> {
             Err(_) if state != State::Stopped && !file.exists() => None,
             Err(e) => {
                 if state == State::Stopped || picked == 0 {
-                    crate::log_error!("{e}");
+                    tell_config(call, &e);
                     err_line(&format!("Failed to load config for {}", call.name));
                     err_line(&format!("Failure to retrieve information on {}", call.place_and_name()));
                     return Err(told(1));

@@ -66,6 +66,7 @@ impl Looker {
                 net.interfaces.push(netlink::text(name));
             }
         }
+        net.interfaces.sort_unstable();
         for reply in socket.dump(&Message::new(RTM_GETADDR, 0, &[0; IFADDRMSG]))? {
             let value = reply.attr(IFADDRMSG, IFA_LOCAL).or_else(|| reply.attr(IFADDRMSG, IFA_ADDRESS));
             if reply.kind == RTM_NEWADDR

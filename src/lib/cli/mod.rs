@@ -5,6 +5,8 @@ pub mod attach;
 pub mod check;
 pub mod checkconfig;
 pub mod common;
+#[cfg(test)]
+mod completion;
 pub mod config;
 pub mod console;
 pub mod create;
@@ -45,6 +47,10 @@ pub const TOOLS: &[&Tool] = &[
 
 /// Runs the tool of that name and returns its exit code.
 pub fn main(name: &str, args: &[OsString]) -> i32 {
+    if name == attach::TOOL.name {
+        // Before anything is open: it may execute itself anew.
+        crate::runtime::attach_protect::run_read_only(c"lxc-attach");
+    }
     match name {
         "lxc-config" => config::main(args),
         "lxc-checkconfig" => checkconfig::main(args),

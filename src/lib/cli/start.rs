@@ -1,7 +1,7 @@
 //! lxc-start: starts a container, in the background unless told otherwise.
 #![forbid(unsafe_code)]
 
-use super::common::{Call, Named, Tool, err_line, load_rcfile, tell, told, utf8};
+use super::common::{Call, Named, Tool, err_line, load_rcfile, tell, tell_config, told, utf8};
 use crate::base::{Error, Result};
 use crate::config::{Config, table};
 use crate::container::Container;
@@ -10,6 +10,7 @@ use crate::runtime::start::is_running;
 use clap::Command;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The tool.
@@ -18,7 +19,8 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME -- COMMAND
 
-lxc-start start COMMAND in specified container NAME
+Starts the container NAME, in the background unless told otherwise. COMMAND runs
+in place of its init.
 
 -d, --daemon\trun it in the background (default)
 -F, --foreground\tstay in the foreground, with this terminal as its console
@@ -81,7 +83,7 @@ pub(super) fn apply_options(call: &Call, config: &mut Config) -> Result<()> {
             if table::find(key).is_none() {
                 crate::log_error!(errno = libc::EINVAL, "Unsupported config key \"{key}\"");
             }
-            return Err(e);
+            return Err(Error { what: format!("-s {define}: {}", e.what), ..e });
         }
     }
     for ns in SHARED {
@@ -103,7 +105,7 @@ pub(super) fn open(call: &Call, rcfile: Option<Config>) -> Result<Container> {
     } else if c.is_defined()
         && let Err(e) = c.load(None)
     {
-        crate::log_error!("{e}");
+        tell_config(call, &e);
         err_line(&format!("Failed to load config for {}", call.name));
         crate::log_error!("Failed to create lxc_container");
         return Err(told(1));
@@ -156,6 +158,7 @@ fn run(call: &Call) -> Result<i32> {
         close_fds: daemonize || call.flag("close-all-fds"),
         pidfile,
         config_file: call.rcfile.clone(),
+        from_library: false,
     };
     match c.start(&options) {
         Ok(_) => Ok(0),
@@ -172,7 +175,7 @@ fn run(call: &Call) -> Result<i32> {
 
 /// A path that cannot be written is better known before the start.
 fn ensure_pidfile(file: &Path) -> Result<()> {
-    if let Err(e) = std::fs::OpenOptions::new().append(true).create(true).open(file) {
+    if let Err(e) = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(file) {
         crate::log_error!(errno = e, "Failed to create '{}'", file.display());
         crate::log_error!("Failed to ensure pidfile '{}'", file.display());
         return Err(told(1));

@@ -7,6 +7,8 @@ use super::{Config, Problem, Severity, Target, read_file, wording};
 use crate::base::{Error, Result};
 use crate::keys::Bad;
 use crate::keys::syntax::{Item, Lines, Pair, position};
+use crate::log_info;
+use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -30,11 +32,13 @@ struct Source<'a> {
     bytes: &'a [u8],
     /// The bytes as text, if all of them are UTF-8.
     text: Option<&'a str>,
+    /// The last position that was asked for: the start of its line and the line's number.
+    last: Cell<(usize, usize)>,
 }
 
 impl<'a> Source<'a> {
     fn new(file: &'a str, bytes: &'a [u8]) -> Self {
-        Self { file, bytes, text: std::str::from_utf8(bytes).ok() }
+        Self { file, bytes, text: std::str::from_utf8(bytes).ok(), last: Cell::new((0, 1)) }
     }
 
     /// A piece of a line as text.
@@ -46,7 +50,11 @@ impl<'a> Source<'a> {
     }
 
     fn problem(&self, at: usize, severity: Severity, key: &str, text: String) -> Problem {
-        let (line, column) = position(self.bytes, at);
+        let (start, number) = Some(self.last.get()).filter(|(start, _)| *start <= at).unwrap_or((0, 1));
+        let (line, column) = position(&self.bytes[start..], at - start);
+        let line = line + number - 1;
+        let line_start = self.bytes[..at.min(self.bytes.len())].iter().rposition(|c| matches!(c, b'\n' | b'\r'));
+        self.last.set((line_start.map_or(0, |i| i + 1), line));
         Problem {
             file: self.file.to_string(),
             line,
@@ -207,7 +215,7 @@ impl Config {
             let present = found.name();
             let text = format!("{key} is an old name of {present}");
             let note = source.problem(key_at, Severity::Info, key, text);
-            self.notes.push(Problem { hint: Some(format!("write {present}, or run lxc-update-config")), ..note });
+            self.note(Problem { hint: Some(format!("write {present}, or run lxc-update-config")), ..note });
         }
         if let (Some(index), Some(frozen)) = (found.index, top.as_mut())
             && found.row().name().ends_with(".hwaddr")
@@ -228,8 +236,13 @@ impl Config {
             _ => return Ok(()),
         };
         let note = source.problem(at, Severity::Info, key, text.to_string());
-        self.notes.push(Problem { hint: Some(hint.to_string()), ..note });
+        self.note(Problem { hint: Some(hint.to_string()), ..note });
         Ok(())
+    }
+
+    fn note(&mut self, note: Problem) {
+        log_info!("{note}");
+        self.notes.push(note);
     }
 
     /// `lxc.include` from the C API or `-s`.

@@ -1,5 +1,5 @@
 //! The aggregate [`Config`]: one `Conf` of every feature, and the text that a save writes. It knows every feature's rows
-//! ([`table`]), loads files and their includes ([`load`]), and finds what does not fit together ([`check`]). What a key
+//! ([`table`]), loads files and their includes (`load`), and finds what does not fit together ([`check`]). What a key
 //! means and does belongs to its feature.
 #![forbid(unsafe_code)]
 

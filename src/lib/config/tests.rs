@@ -264,6 +264,23 @@ fn errors_say_where_and_what_to_write() {
 }
 
 #[test]
+fn notes_know_their_lines_in_any_text() {
+    let ends = ["\n", "\r\n", "\n\n", "\r", "\n  \n"];
+    let text: String =
+        (0..200).map(|i| format!(" lxc.group = é{i}{}  lxc.utsname = h{i}{}", ends[i % 5], ends[i % 3])).collect();
+    let config = loaded(&text);
+    let places: Vec<_> = config.notes().iter().map(|n| (n.line, n.column)).collect();
+    let expected: Vec<_> =
+        text.match_indices("lxc.utsname").map(|(at, _)| crate::keys::syntax::position(text.as_bytes(), at)).collect();
+    assert_eq!(places, expected);
+    // A long old config takes no longer per line than a short one.
+    let many = "lxc.utsname = a\n".repeat(20_000);
+    let start = std::time::Instant::now();
+    assert_eq!(loaded(&many).notes().last().map(|n| n.line), Some(20_000));
+    assert!(start.elapsed().as_secs() < 20);
+}
+
+#[test]
 fn a_check_goes_on_to_the_end() {
     let dir = Dir::new("check");
     let file = dir.write(

@@ -30,6 +30,8 @@ pub struct Create {
     pub bdev: Option<String>,
     /// The template's output goes nowhere.
     pub quiet: bool,
+    /// A config without a rootfs is no container yet but is made one (callers of the C library save first).
+    pub complete: bool,
 }
 
 /// Signals that end a creation: they are taken while the template runs, so that nothing is left.
@@ -45,7 +47,7 @@ impl Container {
     pub fn create(&mut self, want: &Create) -> Result<()> {
         make_path(self.lxcpath())?;
         self.clear_broken_creation()?;
-        if self.creation() == Creation::Ongoing || self.is_defined() {
+        if self.creation() == Creation::Ongoing || self.is_made(want) {
             return Err(Error::new("Container already exists"));
         }
         let template = want.template.as_deref().map(find_template).transpose()?;
@@ -53,7 +55,7 @@ impl Container {
         let existed = self.dir().symlink_metadata().is_ok();
         make_dir(&self.dir())?;
         let result = self.create_in_dir(want, template.as_deref());
-        if result.is_err() && !existed {
+        if result.is_err() && (want.complete || !existed) {
             // The first failure is the one to tell.
             if let Err(e) = destroy::remove_dir(self.lxcpath(), self.name(), false) {
                 crate::log_error!("{e}");
@@ -61,6 +63,12 @@ impl Container {
             self.clear_config();
         }
         result
+    }
+
+    /// There is a container already, as far as this creation is concerned.
+    fn is_made(&self, want: &Create) -> bool {
+        let rootfs = self.config().and_then(|c| c.storage.path.as_deref());
+        self.is_defined() && (!want.complete || rootfs.is_some_and(|r| Path::new(r).exists()))
     }
 
     /// The rest, with the directory there.
@@ -87,8 +95,11 @@ impl Container {
         let rootfs = want.dir.clone().unwrap_or_else(|| self.dir().join("rootfs"));
         make_path(&rootfs)?;
         if let Some((uid, gid)) = self.mapped_root() {
-            std::os::unix::fs::chown(&rootfs, Some(uid), Some(gid))
-                .ctx(|| format!("Failed to give {} to the container's root", rootfs.display()))?;
+            // Its own directory as well, since the container's root has to pass through it.
+            for path in [self.dir(), rootfs.clone()] {
+                std::os::unix::fs::chown(&path, Some(uid), Some(gid))
+                    .ctx(|| format!("Failed to give {} to the container's root", path.display()))?;
+            }
         }
         self.config_mut().set("lxc.rootfs.path", &format!("dir:{}", rootfs.display()))?;
         self.save()?;
@@ -328,7 +339,7 @@ pub fn find_template(name: &str) -> Result<PathBuf> {
     }
     let mut known = templates();
     known.push("none".to_string());
-    Err(Error::new(format!("Failed to find template \"{name}\": no executable {}", path.display()))
+    Err(Error::os(libc::ENOENT, format!("bad template: {name} (no executable {})", path.display()))
         .hint(format!("templates here: {}", known.join(", "))))
 }
 

@@ -62,11 +62,38 @@ impl Container {
         Ok(())
     }
 
+    /// Makes room for a snapshot that takes its place: hooks, rootfs and directory as [`Container::destroy`], but for its
+    /// snapshots.
+    ///
+    /// # Errors
+    /// A hook failed; something cannot be removed.
+    pub(super) fn remove_for_restore(&mut self) -> Result<()> {
+        if self.config().is_none() {
+            self.load(None)?;
+        }
+        self.run_hooks(When::Destroy, &[])?;
+        if let Some(config) = self.config() {
+            remove_storage(self.lxcpath(), self.name(), config)?;
+        }
+        super::snapshot::forget(self)?;
+        remove_dir(self.lxcpath(), self.name(), true)?;
+        self.clear_config();
+        Ok(())
+    }
+
     /// Runs the host-side hooks of one kind, in order.
     ///
     /// # Errors
     /// One did not end with 0.
     pub(super) fn run_hooks(&self, when: When, args: &[String]) -> Result<()> {
+        self.run_hooks_from(when, "", args)
+    }
+
+    /// [`Container::run_hooks`] for a copy of the container `original` (empty: it is none).
+    ///
+    /// # Errors
+    /// As [`Container::run_hooks`].
+    pub(super) fn run_hooks_from(&self, when: When, original: &str, args: &[String]) -> Result<()> {
         let Some(config) = self.config() else { return Ok(()) };
         let rootfs = config.storage.path.clone().unwrap_or_default();
         let mut env: Vec<String> = std::env::vars().map(|(k, v)| format!("{k}={v}")).collect();
@@ -79,6 +106,9 @@ impl Container {
             ("LXC_HOOK_VERSION", config.hook.version.to_string()),
         ] {
             crate::hook::run::set(&mut env, name, &value);
+        }
+        if !original.is_empty() {
+            crate::hook::run::set(&mut env, "LXC_SRC_NAME", original);
         }
         for hook in crate::hook::run::render_all(&config.hook, when, self.name(), args, &env)? {
             run_hook(&hook)?;

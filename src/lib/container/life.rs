@@ -4,7 +4,8 @@
 
 use super::Container;
 use super::partial::Creation;
-use crate::base::{Error, Result, units};
+use crate::base::{Error, Result, log, units};
+use crate::config::LogConf;
 use crate::runtime::start::{self, StartRequest, Started};
 use crate::runtime::stop::Stopped;
 use crate::runtime::{freeze, stop};
@@ -30,6 +31,26 @@ pub struct StartOptions {
     pub pidfile: Option<PathBuf>,
     /// The file that the config was read from, when it is not its own.
     pub config_file: Option<PathBuf>,
+    /// The caller is a program of somebody else's: it may have threads, or be large, and is not forked.
+    pub from_library: bool,
+}
+
+/// `lxc.ephemeral = 1`: the end of such a container, and what the supervisor program needs to bring it about.
+///
+/// # Errors
+/// As [`Container::destroy`].
+pub fn destroy_ephemeral(lxcpath: &Path, name: &str) -> Result<()> {
+    Container::open(name, Some(lxcpath))?.destroy()
+}
+
+/// `lxc.log.*` takes effect where the command line said nothing; what cannot be is told and does not stop the start.
+fn log_as_configured(conf: &LogConf) {
+    let level = conf.level.and_then(|l| log::Level::from_number(i32::from(l)));
+    let file = log::apply_config(level, conf.file.as_deref().map(Path::new));
+    let syslog = conf.syslog.as_deref().map_or(Ok(()), log::apply_syslog);
+    for e in [file, syslog].into_iter().filter_map(Result::err) {
+        crate::log_warn!("{e}");
+    }
 }
 
 impl Container {
@@ -38,27 +59,34 @@ impl Container {
     /// # Errors
     /// What failed and what mends it; [`start::is_running`] tells that it runs already.
     pub fn start(&self, options: &StartOptions) -> Result<Started> {
+        let request = self.request(options)?;
+        // A program of somebody else's keeps its log as it is; the monitor has one of its own.
+        if !options.from_library {
+            log_as_configured(&request.config.log);
+        }
+        start::run(&request)
+    }
+
+    /// The start as data, for the runtime.
+    ///
+    /// # Errors
+    /// The container is being created.
+    pub fn request(&self, options: &StartOptions) -> Result<StartRequest> {
         if self.creation() == Creation::Ongoing {
             return Err(Error::new("Ongoing container creation detected"));
         }
-        let config = self.config().cloned().unwrap_or_default();
-        if let Err(e) = crate::base::log::apply_config(
-            config.log.level.and_then(|l| crate::base::log::Level::from_number(i32::from(l))),
-            config.log.file.as_deref().map(Path::new),
-        ) {
-            crate::log_warn!("{e}");
-        }
-        start::run(&StartRequest {
+        Ok(StartRequest {
             name: self.name().to_string(),
             lxcpath: self.lxcpath().to_path_buf(),
-            config,
+            config: self.config().cloned().unwrap_or_default(),
             config_file: options.config_file.clone().unwrap_or_else(|| self.config_file()),
             useinit: options.useinit,
             argv: options.argv.clone(),
             daemonize: options.daemonize,
             close_fds: options.close_fds,
             pidfile: options.pidfile.clone(),
-            destroy: Some(|lxcpath, name| Container::open(name, Some(lxcpath))?.destroy()),
+            destroy: Some(destroy_ephemeral),
+            from_library: options.from_library,
         })
     }
 

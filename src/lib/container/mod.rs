@@ -2,12 +2,19 @@
 //! copying and listing; what happens while it runs lies in `runtime`, what its monitor knows is asked through `ipc`.
 #![forbid(unsafe_code)]
 
+pub mod clone;
+pub mod copytree;
 pub mod create;
 pub mod destroy;
+pub mod device;
+pub mod inject;
 pub mod life;
 pub mod list;
+pub mod migrate;
 pub mod name;
+pub mod net;
 pub mod partial;
+pub mod rename;
 pub mod snapshot;
 pub mod wait;
 
@@ -15,9 +22,10 @@ mod sha1;
 
 use crate::base::{Error, Result};
 use crate::config::Config;
-use crate::ipc::command::Client;
+use crate::ipc::command::{ANSWER_WITHIN, Client};
 use crate::ipc::state::State;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A container that may or may not exist on disk.
 #[derive(Debug, Clone)]
@@ -25,6 +33,8 @@ pub struct Container {
     name: String,
     lxcpath: PathBuf,
     config: Option<Config>,
+    /// How long an answer of the monitor is waited for; `None`: as long as it takes.
+    limit: Option<Duration>,
 }
 
 impl Container {
@@ -38,7 +48,7 @@ impl Container {
             Some(path) => path.to_path_buf(),
             None => crate::base::paths::lxcpath(),
         };
-        Ok(Self { name: name.to_string(), lxcpath: stripped(lxcpath), config: None })
+        Ok(Self { name: name.to_string(), lxcpath: stripped(lxcpath), config: None, limit: Some(ANSWER_WITHIN) })
     }
 
     /// A handle with its config file read, when there is one.
@@ -51,6 +61,21 @@ impl Container {
             container.load(None)?;
         }
         Ok(container)
+    }
+
+    /// A handle to nothing, for who has lost the name of theirs.
+    pub(crate) fn nameless() -> Self {
+        Self { name: "lost".into(), lxcpath: PathBuf::from("/"), config: None, limit: Some(ANSWER_WITHIN) }
+    }
+
+    /// How long an answer of the monitor is waited for; `None`: as long as it takes.
+    pub fn answer_limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
+    /// Sets how long an answer of the monitor is waited for.
+    pub fn set_answer_limit(&mut self, limit: Option<Duration>) {
+        self.limit = limit;
     }
 
     /// Its name.
@@ -123,7 +148,7 @@ impl Container {
 
     /// A connection to its monitor, for questions.
     pub fn client(&self) -> Client {
-        Client::new(&self.lxcpath, &self.name)
+        Client::new(&self.lxcpath, &self.name).timeout(self.limit)
     }
 
     /// Its state; STOPPED when no monitor answers.

@@ -28,7 +28,7 @@ pub fn check(name: &str) -> Result<()> {
 }
 
 /// The name with control characters replaced, and cut, for messages.
-fn printable(name: &str) -> String {
+pub fn printable(name: &str) -> String {
     name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::base::ids::{IdKind, IdMap};
+use crate::base::spawn::Command;
 use crate::base::{Context, Error, Result};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -137,22 +138,15 @@ fn write_direct(maps: &[IdMap], kind: IdKind, pid: i32) -> Result<()> {
 }
 
 fn run_helper(tool: &Path, args: &[String], maps: &[IdMap], kind: IdKind, file: &str) -> Result<()> {
-    let out = std::process::Command::new(tool)
-        .args(args)
-        .stdin(std::process::Stdio::null())
-        .output()
-        .ctx(|| format!("running {}", tool.display()))?;
-    if out.status.success() {
+    let (status, said) = Command::new(tool).args(args).collect()?;
+    if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&out.stderr);
-    let said = said.trim().lines().next().unwrap_or("no word").to_string();
-    let wants = maps.iter().filter(|m| m.kind == kind).map(|m| format!("root:{}:{}", m.hostid, m.range));
-    let wants = wants.collect::<Vec<_>>().join(" and ");
-    Err(Error::new(format!("{} refused the id map: {said}", tool.display())).hint(format!(
-        "grant the range: add the line {wants} to {file} (or usermod --add-sub{}ids)",
-        if kind == IdKind::Uid { "u" } else { "g" }
-    )))
+    let said = said.first().map_or("no word", String::as_str);
+    let own = maps.iter().filter(|m| m.kind == kind);
+    let wants = own.map(|m| format!("root:{}:{}", m.hostid, m.range)).collect::<Vec<_>>().join(" and ");
+    Err(Error::new(format!("{} refused the id map: {said}", tool.display()))
+        .hint(format!("grant the range: add the line {wants} to {file}")))
 }
 
 #[cfg(test)]

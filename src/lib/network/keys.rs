@@ -65,9 +65,9 @@ pub static DEVICE_KEYS: &[Key<Device>] = &[
     Key::own(
         "lxc.net.[i].flags",
         |op, call| match op {
-            Op::Set(d) => done(d.up = !call.value.is_empty()),
+            Op::Set(d) => put(&mut d.up, !call.value.is_empty()),
             Op::Get(d) => Ok(if d.up { "up" } else { "" }.to_string()),
-            Op::Clear(d) => done(d.up = false),
+            Op::Clear(d) => put(&mut d.up, false),
         },
         "since: 1.0
          good: up
@@ -100,7 +100,7 @@ pub static DEVICE_KEYS: &[Key<Device>] = &[
         |op, call| match op {
             Op::Set(d) => gateway(&mut d.gateway4, call.value),
             Op::Get(d) => Ok(show_gateway(&d.gateway4, Ipv4Addr::to_string)),
-            Op::Clear(d) => done(d.gateway4 = None),
+            Op::Clear(d) => put(&mut d.gateway4, None),
         },
         "since: 1.0
          good: 10.0.3.1 | auto | dev
@@ -123,7 +123,7 @@ pub static DEVICE_KEYS: &[Key<Device>] = &[
         |op, call| match op {
             Op::Set(d) => gateway(&mut d.gateway6, call.value),
             Op::Get(d) => Ok(show_gateway(&d.gateway6, ipv6_text)),
-            Op::Clear(d) => done(d.gateway6 = None),
+            Op::Clear(d) => put(&mut d.gateway6, None),
         },
         "since: 1.0
          good: fd00::1 | auto | dev
@@ -317,7 +317,9 @@ pub static DEVICE_KEYS: &[Key<Device>] = &[
     ),
 ];
 
-fn done((): ()) -> Answer {
+/// Stores a value.
+fn put<T>(field: &mut T, value: T) -> Answer {
+    *field = value;
     Ok(String::new())
 }
 

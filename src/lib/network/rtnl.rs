@@ -67,7 +67,7 @@ pub struct Pair<'a> {
     pub pid: i32,
     /// Bytes.
     pub mtu: u32,
-    /// Receive and transmit queues.
+    /// Receive and transmit queues of the inside.
     pub queues: (Option<u32>, Option<u32>),
 }
 
@@ -128,7 +128,8 @@ impl Rtnl {
         if let Some(mac) = pair.host.mac {
             m.attr(IFLA_ADDRESS, &mac);
         }
-        queues(&mut m, pair.queues);
+        // What one end receives the other sends: the numbers are the inside's.
+        queues(&mut m, (pair.queues.1, pair.queues.0));
         m.nest(IFLA_LINKINFO, |m| {
             m.attr_str(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |m| {
                 m.nest_with(VETH_INFO_PEER, &ifinfo(0, 0), |m| {

@@ -121,10 +121,12 @@ mod tests {
 
     #[test]
     fn environment_of_init() {
-        let mut conf = Conf::default();
-        conf.environment = vec!["FOO=bar".into(), "container=x".into()];
-        conf.environment_runtime = vec!["FOO=baz".into(), "R=1".into()];
-        conf.environment_hooks = vec!["H=1".into()];
+        let conf = Conf {
+            environment: vec!["FOO=bar".into(), "container=x".into()],
+            environment_runtime: vec!["FOO=baz".into(), "R=1".into()],
+            environment_hooks: vec!["H=1".into()],
+            ..Conf::default()
+        };
         let env = init_env(&conf, "pts/1 pts/2").unwrap();
         let env: Vec<_> = env.iter().map(|e| e.to_str().unwrap()).collect();
         assert_eq!(env, ["FOO=baz", "container=lxc", "R=1", "container_ttys=pts/1 pts/2"]);

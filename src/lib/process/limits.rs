@@ -107,8 +107,7 @@ mod tests {
 
     #[test]
     fn limits_by_name_and_number() {
-        let mut conf = Conf::default();
-        conf.prlimits = vec![("nofile".into(), 10, 20), ("3".into(), 1, u64::MAX)];
+        let mut conf = Conf { prlimits: vec![("nofile".into(), 10, 20), ("3".into(), 1, u64::MAX)], ..Conf::default() };
         let l = limits(&conf).unwrap();
         assert_eq!((l[0].resource, l[1].resource), (7, 3));
         conf.prlimits = vec![("files".into(), 1, 1)];
@@ -119,8 +118,8 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_directory() {
-        let mut conf = Conf::default();
-        conf.procs = vec![("oom_score_adj".into(), "5".into()), ("sys.x".into(), "1".into())];
+        let list = vec![("oom_score_adj".into(), "5".into()), ("sys.x".into(), "1".into())];
+        let mut conf = Conf { procs: list, ..Conf::default() };
         assert_eq!(procs(&conf).unwrap()[1].0, "sys/x");
         for bad in ["..", "a..b", "a/../b", "/x", ""] {
             conf.procs = vec![(bad.into(), "1".into())];
@@ -130,8 +129,7 @@ mod tests {
 
     #[test]
     fn sysctls_are_written_below_a_private_proc() {
-        let mut conf = Conf::default();
-        conf.sysctls = vec![("net.ipv4.ip_forward".into(), "1".into())];
+        let conf = Conf { sysctls: vec![("net.ipv4.ip_forward".into(), "1".into())], ..Conf::default() };
         let ops = sysctl_ops(&conf).unwrap();
         assert_eq!(
             ops[0].act,

@@ -14,7 +14,7 @@ use crate::base::ids::Ns;
 use crate::base::{Context, Error, Result, units};
 use crate::cgroup::attach as groups;
 use crate::ipc::command::{Client, Fail};
-use crate::sys::process::{Clone3, Never, exit_now};
+use crate::sys::process::{Clone3, ExecArgs, Never, exit_now};
 use crate::sys::signal::{self, SigSet};
 use crate::sys::{cred, fd, ns, path, proc, process, pty, tty};
 use nix::libc;
@@ -85,6 +85,8 @@ pub struct Options {
     pub clear_env: bool,
     /// `NAME=value` to set, `NAME` to unset.
     pub extra_env: Vec<CString>,
+    /// `lxc.environment`, a line each, in place of what the running container has.
+    pub container_env: Option<String>,
     /// Names that survive `clear_env`.
     pub keep_env: Vec<CString>,
     /// What becomes the standard streams.
@@ -110,6 +112,7 @@ impl Default for Options {
             groups: Vec::new(),
             clear_env: false,
             extra_env: Vec::new(),
+            container_env: None,
             keep_env: Vec::new(),
             fds: [0, 1, 2],
             label: None,
@@ -159,7 +162,7 @@ pub fn attach(client: &Client, options: &Options, payload: Payload) -> Result<At
     let (outer, inner) = terminal.map_or((None, None), |t| (Some((t.relay, t.shown)), Some((t.pty, t.replaced))));
     let (report_rx, report) = fd::pipe().ctx(|| "Failed to create a pipe".into())?;
     let joined = join_groups(client, options)?;
-    let env = environment(client, options, &payload);
+    let env = environment(client, options);
     let script = script(client, options, &init, joined.tasks, inner, report)?;
     let entry = Entry { pidfd: init.pidfd, namespaces: init.namespaces, cgroup: joined.v2, script, env, payload };
     let watched = SigSet::of(&Attached::SIGNALS);
@@ -230,17 +233,17 @@ fn join_groups(client: &Client, options: &Options) -> Result<groups::Join> {
     };
     let mut joined = groups::join(dirs)?;
     if let Some(group) = joined.v2.take() {
-        joined.v2 = groups::leaf(&group, Ok).ok().or(Some(group));
+        joined.v2 = groups::leaf(&group).ok().or(Some(group));
     }
     Ok(joined)
 }
 
-/// The environment; nothing for a function, which has the caller's.
-fn environment(client: &Client, options: &Options, payload: &Payload) -> Env {
-    if matches!(payload, Payload::Function(_)) {
-        return Env::default();
-    }
-    let container = client.config_item("lxc.environment").ok().flatten().unwrap_or_default();
+/// The environment.
+fn environment(client: &Client, options: &Options) -> Env {
+    let container = match &options.container_env {
+        Some(given) => given.clone(),
+        None => client.config_item("lxc.environment").ok().flatten().unwrap_or_default(),
+    };
     let caller = std::env::vars_os();
     attach_env::environment(caller, options.clear_env, &options.keep_env, &container, &options.extra_env)
 }
@@ -397,7 +400,8 @@ fn label(options: &Options, init: &Init) -> Result<Option<Label>> {
     };
     let text = text.split(|c| matches!(c, b'\n' | 0)).next().unwrap_or_default();
     // AppArmor shows the mode behind the profile: `name (enforce)`.
-    let text = if apparmor { text.split(|c| *c == b' ').next().unwrap_or_default() } else { text };
+    let mode = text.windows(2).rposition(|w| apparmor && w == b" (");
+    let text = mode.and_then(|at| text.get(..at)).unwrap_or(text);
     if text.is_empty() || (apparmor && text == b"unconfined") {
         return Ok(None);
     }
@@ -419,7 +423,7 @@ fn seccomp(client: &Client, init: &Init) -> Result<Option<(Vec<u8>, u32)>> {
     }
     let profile = client.config_item("lxc.seccomp.profile").ok().flatten().filter(|p| !p.trim().is_empty());
     let Some(profile) = profile else { return Ok(None) };
-    super::attach_seccomp::program(client, profile.trim()).map(Some)
+    super::attach_seccomp::program(profile.trim()).map(Some)
 }
 
 /// The terminal of an attached process.
@@ -487,7 +491,13 @@ impl Entry {
         let Self { script, env, payload, .. } = self;
         let command = match payload {
             Payload::Function(function) => {
-                let child = process::clone3(&how, || -> Never { attach_child::run_function(script, function) });
+                // For ever, of the helper and its child.
+                let vars: &'static ExecArgs = Box::leak(Box::new(ExecArgs::new(&[], &env.render()?)));
+                let call = || {
+                    process::set_environment(vars);
+                    function()
+                };
+                let child = process::clone3(&how, || -> Never { attach_child::run_function(script, call) });
                 return Ok(child.ctx(|| "Failed to create the attached process".into())?.pid);
             }
             Payload::Command(argv) => Command::new(&argv, &env)?,

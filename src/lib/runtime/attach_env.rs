@@ -161,7 +161,7 @@ impl Command {
 }
 
 /// The shell of a user in the passwd file of the root that the caller is in.
-fn login_shell(uid: u32) -> Option<CString> {
+pub fn login_shell(uid: u32) -> Option<CString> {
     // Without O_NONBLOCK a fifo in that place would hold us for ever.
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     let file = OpenOptions::new().read(true).custom_flags(flags).open("/etc/passwd").ok()?;

@@ -162,6 +162,8 @@ impl Attached {
                         relay.resize();
                     }
                 }
+                // An interrupt is for who has a terminal: without one of its own the command is left alone.
+                libc::SIGINT | libc::SIGQUIT if self.terminal.is_none() => {}
                 // What the keyboard raises reaches the whole foreground group: the command has it already.
                 _ if told.code > 0 => {}
                 n => self.pass_on(n),

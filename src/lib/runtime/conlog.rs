@@ -25,11 +25,11 @@ pub struct LogFile {
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
 }
 
 impl LogFile {
-    /// Opens, or creates with mode 0600.
+    /// Opens, or creates with mode 0640.
     ///
     /// # Errors
     /// The file cannot be opened for writing.
@@ -98,7 +98,7 @@ mod tests {
             LogFile::open(&path, 0, false).unwrap().write(b"boot\n");
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"boot\nboot\n");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
         assert!(LogFile::open(&dir, 0, false).is_err());
         std::fs::remove_dir_all(&dir).unwrap();
     }

@@ -134,7 +134,7 @@ impl Console {
         let gone = EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
         if token == PTX {
             if events.contains(EpollFlags::EPOLLIN) {
-                self.from_container(ptx);
+                self.take_output(ptx);
             } else if events.intersects(gone) {
                 let _ = epoll.delete(ptx);
                 return;
@@ -147,7 +147,7 @@ impl Console {
                 self.flush_peer();
             }
             if events.contains(EpollFlags::EPOLLIN) {
-                self.from_peer(ptx);
+                self.take_input(ptx);
             } else if events.intersects(gone) {
                 self.drop_peer();
             }
@@ -171,7 +171,7 @@ impl Console {
     }
 
     /// Moves one chunk of the container's output; whether there was any.
-    fn from_container(&mut self, ptx: BorrowedFd<'_>) -> bool {
+    fn take_output(&mut self, ptx: BorrowedFd<'_>) -> bool {
         let mut buf = [0u8; CHUNK];
         let n = fd::read_into(ptx, &mut buf).unwrap_or(0);
         let data = buf.get(..n).unwrap_or_default();
@@ -209,7 +209,7 @@ impl Console {
         self.stalled = if self.to_peer.is_empty() { None } else { Some(Instant::now() + STALL) };
     }
 
-    fn from_peer(&mut self, ptx: BorrowedFd<'_>) {
+    fn take_input(&mut self, ptx: BorrowedFd<'_>) {
         let mut buf = [0u8; CHUNK];
         let Some(peer) = &mut self.peer else { return };
         // Whoever has the pair's other end may have resized it.
@@ -279,7 +279,7 @@ impl Console {
     pub fn drain(&mut self, ptx: BorrowedFd<'_>) {
         // Bounded: other processes of the container may still write.
         for _ in 0..64 {
-            if !self.from_container(ptx) {
+            if !self.take_output(ptx) {
                 break;
             }
         }
@@ -316,7 +316,11 @@ fn terminal_peer(path: &str) -> Result<Peer> {
     let what = || format!("lxc.console.path {path}");
     let name = CString::new(path).map_err(|_| Error::os(libc::EINVAL, what()))?;
     let fd = path::open(&name, libc::O_RDWR | libc::O_NOCTTY | libc::O_NONBLOCK, 0).ctx(what)?;
-    match tty::Raw::enter(&fd) {
+    let raw = tty::Raw::enter(&fd).and_then(|raw| {
+        // The monitor's own messages go to the same terminal: their lines still begin at its left.
+        tty::Modes::of(&fd)?.opost(true).set(&fd, false).map(|()| raw)
+    });
+    match raw {
         Ok(raw) => Ok(Peer::Tty { fd, _raw: raw, readable: true }),
         Err(e) => Err(Error::io(&e, what()).hint("name a terminal, or `none` for no console")),
     }

@@ -31,6 +31,7 @@ pub mod server;
 pub mod start;
 pub mod steps;
 pub mod stop;
+pub mod supervise;
 pub mod supervisor;
 pub mod sync;
 pub mod undo;

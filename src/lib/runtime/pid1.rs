@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 struct Init {
     /// The command.
     command: i32,
+    /// The namespace is its own: it may signal everybody in it.
+    first: bool,
     /// Its status, once it has ended.
     status: Option<i32>,
     /// Processes are being ended: when the rest is killed.
@@ -33,8 +35,10 @@ struct Init {
 
 /// Becomes the container's init. The signal mask at the call is the command's.
 pub fn run(exec: &Exec) -> ! {
-    if process::pid() != 1 {
-        exit_now(NOT_EXECUTED);
+    // In a pid namespace that is another container's it looks after its own children only.
+    let first = process::pid() == 1;
+    if !first {
+        let _ = process::set_child_subreaper(true);
     }
     alloc_guard::may_alloc("one short-lived buffer, in a process that executes nothing", || {
         // Only how it shows in ps.
@@ -48,7 +52,7 @@ pub fn run(exec: &Exec) -> ! {
     // What the monitor's process had open is none of the container's business. The command took its own share along.
     let _ = fd::close_range(3, u32::MAX, false);
     let Ok(signals) = signal::signalfd(&all) else { exit_now(NOT_EXECUTED) };
-    let mut init = Init { command: child.pid, status: None, deadline: None };
+    let mut init = Init { command: child.pid, first, status: None, deadline: None };
     loop {
         if init.reap() {
             exit_now(init.status.unwrap_or(NOT_EXECUTED));
@@ -106,10 +110,15 @@ impl Init {
         i32::try_from(left.as_millis()).unwrap_or(i32::MAX).saturating_add(1)
     }
 
+    /// Signals everybody of its own namespace; in another's, the command alone.
+    fn kill_all(&self, signal: i32) {
+        let _ = process::kill(if self.first { -1 } else { self.command }, signal);
+    }
+
     /// Kills what did not end in time.
     fn kill_late(&mut self) {
         if self.deadline.is_some_and(|d| time::since_boot() >= d) {
-            let _ = process::kill(-1, libc::SIGKILL);
+            self.kill_all(libc::SIGKILL);
             self.deadline = Some(time::since_boot() + PATIENCE);
         }
     }
@@ -120,7 +129,7 @@ impl Init {
         match told.signal {
             libc::SIGCHLD => {}
             libc::SIGTERM | libc::SIGPWR if self.deadline.is_none() => {
-                let _ = process::kill(-1, libc::SIGTERM);
+                self.kill_all(libc::SIGTERM);
                 self.deadline = Some(time::since_boot() + PATIENCE);
             }
             libc::SIGTERM | libc::SIGPWR => {}

@@ -40,6 +40,8 @@ pub struct StartRequest {
     pub pidfile: Option<PathBuf>,
     /// `lxc.ephemeral = 1`: how the container is destroyed at its end, store and name given.
     pub destroy: Option<fn(&std::path::Path, &str) -> Result<()>>,
+    /// The caller is a program of somebody else's: it may have threads, or be large, and is not to be forked.
+    pub from_library: bool,
 }
 
 /// An id-mapped mount that the parent answers: whose user namespace.

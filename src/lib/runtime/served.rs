@@ -228,7 +228,12 @@ impl Served for Live<'_> {
     }
 
     fn config_item(&self, key: &str) -> Option<String> {
-        self.running.config.get(key).ok()
+        if let Some(value) = self.running.config.get(key).ok().filter(|v| !v.is_empty()) {
+            return Some(value);
+        }
+        // Of a pair without a configured name, the one that the start chose.
+        let n: u32 = key.strip_prefix("lxc.net.")?.strip_suffix(".veth.pair")?.parse().ok()?;
+        self.running.host_veths.iter().find(|(i, _)| *i == n).map(|(_, name)| name.clone())
     }
 
     fn systemd_scope(&self) -> Option<String> {

@@ -46,6 +46,17 @@ pub fn is_running(e: &Error) -> bool {
 /// # Errors
 /// What failed, with the stage, the object, the reason, and what mends it. Nothing is left behind.
 pub fn run(request: &StartRequest) -> Result<Started> {
+    if request.from_library && !request.daemonize && process::thread_count() > 1 {
+        return Err(
+            Error::new("a process with threads cannot become a container's monitor").hint("start it in the background")
+        );
+    }
+    if request.from_library
+        && request.daemonize
+        && let Some(done) = super::supervise::spawn(request)
+    {
+        return done;
+    }
     refuse::unbuilt(&request.config)?;
     refuse::conflicts(&request.config)?;
     let mut facts = plan::facts(request)?;
@@ -58,6 +69,7 @@ pub fn run(request: &StartRequest) -> Result<Started> {
 
 fn begin(request: &StartRequest, facts: &mut Facts, mask: SigSet) -> Result<Started> {
     let command = bind_command(request)?;
+    log_info!("Container \"{}\" is initialized", request.name);
     let pidfile = request.pidfile.as_deref().map(Pidfile::create).transpose()?;
     let groups = steps::timed("cgroups", || cgroup::prepare(&request.config.cgroup, facts))?;
     facts.unified = groups.host().layout == cgroup::Layout::Unified;
@@ -151,7 +163,7 @@ fn foreign_fds(mut f: impl FnMut(i32)) -> Result<()> {
 /// Makes the monitor, in its cgroup from its first moment on, and waits for its word.
 fn daemonise(life: Life) -> Result<Started> {
     let (ours, theirs) = sys::socket::pair_seqpacket().ctx(|| "a socket pair".into())?;
-    let mask = life.mask;
+    let (mask, from_library) = (life.mask, life.request.from_library);
     let mut life = Some(Life { starter: Some(theirs), ..life });
     let mut ours = Some(ours);
     let child = |life: &mut Option<Life>, ours: &mut Option<OwnedFd>, cloned: bool| -> Never {
@@ -163,10 +175,20 @@ fn daemonise(life: Life) -> Result<Started> {
     // By number: the descriptor is the groups', which go to the child.
     let fd = life.as_ref().and_then(|l| l.groups.monitor_fd()).and_then(|fd| sys::fd::borrow(fd.as_raw_fd()).ok());
     let how = Clone3 { flags: 0, cgroup: fd, pidfd: false };
-    let made = process::clone3(&how, || child(&mut life, &mut ours, fd.is_some())).or_else(|e| {
-        log_info!(errno = e, "the monitor cannot be cloned into its cgroup");
-        process::clone3(&Clone3::default(), || child(&mut life, &mut ours, false))
-    });
+    let made = if from_library {
+        // Memory that other threads are at work on: only the C library's fork leaves it usable. Twice, so that the caller
+        // gets no child that it does not know.
+        process::fork(|| match process::fork(|| child(&mut life, &mut ours, false)) {
+            Ok(_) => process::exit_now(0),
+            Err(_) => process::exit_now(1),
+        })
+    } else {
+        let made = process::clone3(&how, || child(&mut life, &mut ours, fd.is_some())).or_else(|e| {
+            log_info!(errno = e, "the monitor cannot be cloned into its cgroup");
+            process::clone3(&Clone3::default(), || child(&mut life, &mut ours, false))
+        });
+        made.map(|c| c.pid)
+    };
     let made = made.ctx(|| "making the monitor".into())?;
     if let Some(Life { groups, pidfile, .. }) = life {
         // They are the monitor's now: dropped here they would be removed.
@@ -175,20 +197,24 @@ fn daemonise(life: Life) -> Result<Started> {
     let _ = signal::set_mask(&mask);
     let ours = ours.ok_or_else(|| Error::new("no socket pair"))?;
     let told = word(&ours);
-    if told.is_err() {
-        // It is ending and cleaning up: when this returns, nothing is left.
-        let _ = process::wait_pid(made.pid, 0);
+    if from_library || told.is_err() {
+        // The process in between; or the monitor, which ends: when this returns, nothing is left.
+        let _ = process::wait_pid(made, 0);
     }
-    told.map(|()| Started::Monitor(made.pid))
+    told.map(Started::Monitor)
 }
 
-/// What the monitor says: `R`, or `F` with stage, text, errno and hint, separated by NUL.
-fn word(from: &OwnedFd) -> Result<()> {
+/// Waits for what the monitor says.
+fn word(from: &OwnedFd) -> Result<i32> {
     let mut buf = vec![0_u8; 16384];
     let got = scm::recv(from.as_fd(), &mut buf).ctx(|| "the word of the monitor".into())?;
-    let text = String::from_utf8_lossy(buf.get(..got.bytes).unwrap_or_default()).into_owned();
-    if text == "R" {
-        return Ok(());
+    understood(&String::from_utf8_lossy(buf.get(..got.bytes).unwrap_or_default()))
+}
+
+/// The word of a monitor: `R` and its pid, or `F` with stage, errno, text and hint, separated by NUL.
+pub(super) fn understood(text: &str) -> Result<i32> {
+    if let Some(pid) = text.strip_prefix('R') {
+        return Ok(pid.parse().unwrap_or(0));
     }
     let Some(rest) = text.strip_prefix('F') else {
         return Err(Error::new("the monitor ended without a word").hint("see its log: -o FILE -l TRACE"));
@@ -200,8 +226,8 @@ fn word(from: &OwnedFd) -> Result<()> {
     Err(if hint.is_empty() { error } else { error.hint(hint) })
 }
 
-fn tell_failure(to: Option<&OwnedFd>, e: &Error) {
-    let Some(to) = to else { return };
+/// The word of a failure.
+pub(super) fn failure(e: &Error) -> String {
     let hint = e.hint.as_deref().unwrap_or_default();
     let mut text = format!("F{}\0{}\0{}\0{hint}", e.stage, e.errno, e.what);
     let mut end = text.len().min(16000);
@@ -209,7 +235,7 @@ fn tell_failure(to: Option<&OwnedFd>, e: &Error) {
         end -= 1;
     }
     text.truncate(end);
-    let _ = scm::send(to.as_fd(), text.as_bytes(), None, &[]);
+    text
 }
 
 /// The monitor's own life, from its first moment; the exit code.
@@ -226,7 +252,9 @@ fn background(mut life: Life, cloned: bool) -> i32 {
     match done {
         Ok(()) => 0,
         Err(e) => {
-            tell_failure(starter.as_ref(), &e);
+            if let Some(to) = &starter {
+                let _ = scm::send(to.as_fd(), failure(&e).as_bytes(), None, &[]);
+            }
             1
         }
     }
@@ -260,14 +288,16 @@ fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
     let mut monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
     monitor.open_console(&request.config.terminal, request.daemonize)?;
     let mut ending = Ending { groups: Some(groups), monitor: Some(monitor), ..Ending::default() };
-    let mut config = request.config.clone();
+    // Only a reboot needs one of its own: the running config, which clients may have changed.
+    let mut running_config: Option<Box<crate::config::Config>> = None;
     let result = loop {
-        let once = once(request, &config, facts, mask, &mut ending, starter);
+        let config = running_config.as_deref().unwrap_or(&request.config);
+        let once = once(request, config, facts, mask, &mut ending, starter);
         match once {
             Ok((Outcome::Reboot, stack)) => {
                 ending.reboot = true;
                 if let Some(r) = &ending.running {
-                    config = r.config.clone();
+                    running_config = Some(Box::new(r.config.clone()));
                 }
                 if let Err(e) = unwind(stack, &mut ending) {
                     log_error!("{e}: no reboot");
@@ -315,6 +345,33 @@ fn once(
     ending: &mut Ending,
     starter: &mut Option<OwnedFd>,
 ) -> Result<Ended> {
+    let (begun, stack, pin) = launch(request, config, facts, mask, ending, starter);
+    if let Err(e) = begun {
+        return Err(undo_failed(e, stack, ending));
+    }
+    log_notice!("Started the container \"{}\"", facts.name);
+    let run = match (ending.monitor.as_mut(), ending.running.as_mut()) {
+        (Some(m), Some(r)) => m.run(r),
+        _ => Err(Error::new("nothing runs")),
+    };
+    drop(pin);
+    match run {
+        Ok(outcome) => Ok((outcome, stack)),
+        Err(e) => Err(undo_failed(e, stack, ending)),
+    }
+}
+
+/// Starts. What it leaves: how to undo it, and the rootfs's pin. Its large frame is gone while the container runs, hence
+/// never inlined.
+#[inline(never)]
+fn launch(
+    request: &StartRequest,
+    config: &crate::config::Config,
+    facts: &Facts,
+    mask: SigSet,
+    ending: &mut Ending,
+    starter: &mut Option<OwnedFd>,
+) -> (Result<()>, Undo<Ending>, Option<std::fs::File>) {
     let mut env = plan::hook_env(request, facts);
     if ending.reboot {
         crate::hook::run::set(&mut env, "LXC_TARGET", "reboot");
@@ -346,26 +403,15 @@ fn once(
         steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)).and_then(|()| tell_running(starter));
     // The rest of what was prepared is the child's by now; the pin stays as long as the container.
     let (stack, pin) = (std::mem::take(&mut s.undo), s.storage.pin.take());
-    drop(s);
-    if let Err(e) = begun {
-        return Err(undo_failed(e, stack, ending));
-    }
-    log_notice!("Started the container \"{}\"", facts.name);
-    let run = match (ending.monitor.as_mut(), ending.running.as_mut()) {
-        (Some(m), Some(r)) => m.run(r),
-        _ => Err(Error::new("nothing runs")),
-    };
-    drop(pin);
-    match run {
-        Ok(outcome) => Ok((outcome, stack)),
-        Err(e) => Err(undo_failed(e, stack, ending)),
-    }
+    (begun, stack, pin)
 }
 
 /// Tells the starter that init runs. A starter that has gone away meanwhile (^C) wants no container.
 fn tell_running(starter: &mut Option<OwnedFd>) -> Result<()> {
     let Some(fd) = starter else { return Ok(()) };
-    scm::send(fd.as_fd(), b"R", None, &[]).map_err(|e| Error::io(&e, "the starter is gone").stage("start"))?;
+    let word = format!("R{}", process::pid());
+    scm::send(fd.as_fd(), word.as_bytes(), None, &[])
+        .map_err(|e| Error::io(&e, "the starter is gone").stage("start"))?;
     *starter = None;
     Ok(())
 }

@@ -288,3 +288,6 @@ fn reap(running: &Running) -> Option<i32> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

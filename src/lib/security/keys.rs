@@ -225,7 +225,7 @@ fn proxy(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
     match op {
         Op::Set(c) if !call.value.is_empty() => {
             let address = call.value.strip_prefix("unix:").ok_or_else(|| Bad::new("must start with unix:"))?;
-            if !address.starts_with('/') && !(address.starts_with('@') && address.len() > 1) {
+            if !(address.starts_with('/') || address.starts_with('@') && address.len() > 1) {
                 return Err(Bad::new("neither an absolute path nor @ with a name").at(5));
             }
             if address.len() > 107 {

@@ -7,6 +7,7 @@ pub mod alloc_guard;
 pub mod bpf;
 pub mod bytes;
 pub mod cred;
+pub mod errno;
 pub mod fd;
 pub mod flock;
 pub mod fsops;

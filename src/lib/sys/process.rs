@@ -132,6 +132,16 @@ impl ExecArgs {
     }
 }
 
+/// Makes the environment of `args` the calling process's. For a child of a process with threads: the C library's own
+/// functions would wait for a lock there. What it points to stays for ever.
+pub fn set_environment(args: &'static ExecArgs) {
+    unsafe extern "C" {
+        static mut environ: *const *const libc::c_char;
+    }
+    // SAFETY: a null-ended list of strings that live for ever; the calling process has one thread.
+    unsafe { environ = args.envp.as_ptr() }
+}
+
 /// execve(2). Returns only when it fails.
 pub fn execve(path: &CStr, args: &ExecArgs) -> io::Error {
     // SAFETY: both lists end by null and point to strings that live in `args`.

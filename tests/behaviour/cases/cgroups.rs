@@ -40,8 +40,7 @@ pub fn add(c: &mut Cases) {
         }
         t.until("no group", |t| t.sh("find /sys/fs/cgroup -name 'lxc.*'").out.is_empty());
     })
-    .differs("no-cgroups-left")
-    .needs(&[Need::CgroupV1]);
+    .differs("no-cgroups-left");
 
     c.add("cgroup.limits_v1", |t| {
         t.run(
@@ -79,23 +78,31 @@ pub fn add(c: &mut Cases) {
     })
     .needs(&[Need::CgroupV1]);
 
-    c.add("cgroup.v2_keys_are_skipped_on_hybrid", |t| {
-        t.run("c1", "lxc.cgroup2.memory.max = 64M\nlxc.cgroup2.devices.deny = a");
+    c.add("cgroup.v2_keys_do_not_stop_a_start_on_hybrid", |t| {
+        t.run("c1", "lxc.cgroup2.memory.max = 64M\nlxc.cgroup2.memory.swap.max = 1G");
         assert_eq!(t.inside("c1", "echo x > /dev/null && echo ok"), "ok");
     })
     .needs(&[Need::CgroupV1]);
+
+    c.add("cgroup.v2_keys_are_translated_on_hybrid", |t| {
+        t.run(
+            "c1",
+            "lxc.cgroup2.memory.max = 64M\nlxc.cgroup2.pids.max = 50\nlxc.cgroup2.devices.deny = a\n\
+             lxc.cgroup2.devices.allow = c 1:3 rwm",
+        );
+        assert_eq!(t.read(t.payload("memory", "c1").join("memory.limit_in_bytes")), "67108864\n");
+        assert_eq!(t.read(t.payload("pids", "c1").join("pids.max")), "50\n");
+        assert_eq!(t.inside("c1", "echo x > /dev/null && echo ok"), "ok");
+        assert_eq!(t.inside("c1", "echo x 2>&1 > /dev/zero && echo ok || echo no").lines().last(), Some("no"));
+    })
+    .needs(&[Need::CgroupV1])
+    .differs("cgroup-keys-are-translated");
 
     c.add("cgroup.limits_v2", |t| {
         t.run("c1", "lxc.cgroup2.memory.max = 64M\nlxc.cgroup2.pids.max = 50");
         let dir = t.payload("memory", "c1");
         assert_eq!(t.read(dir.join("memory.max")), "67108864\n");
         assert_eq!(t.read(dir.join("pids.max")), "50\n");
-    })
-    .needs(&[Need::CgroupV2]);
-
-    c.add("cgroup.v1_keys_are_skipped_on_v2", |t| {
-        t.run("c1", "lxc.cgroup.memory.limit_in_bytes = 64M\nlxc.cgroup.devices.deny = a");
-        assert_eq!(t.inside("c1", "echo x > /dev/null && echo ok"), "ok");
     })
     .needs(&[Need::CgroupV2]);
 

@@ -55,7 +55,7 @@ pub fn add(c: &mut Cases) {
 
     c.add("create.missing_template", |t| {
         let o = t.sh("lxc-create -n c1 -t nosuch");
-        o.code(1).err_has("bad template: nosuch").err_has("Failed to create container c1");
+        o.code(1).err_has("nosuch").err_has("Failed to create container c1");
         t.gone("/var/lib/lxc/c1");
         t.sh("lxc-create -n c1 -t /no/such/template").code(1);
         t.gone("/var/lib/lxc/c1");
@@ -165,7 +165,7 @@ pub fn add(c: &mut Cases) {
     .covers("create --lvname --vgname --thinpool --fstype --fssize --zfsroot --rbdname --rbdpool");
 
     c.add("create.backends_not_built_yet", |t| {
-        for b in ["zfs", "lvm", "rbd", "btrfs", "overlay", "overlayfs", "loop", "nbd", "best"] {
+        for b in ["zfs", "lvm", "rbd", "btrfs", "overlay", "overlayfs", "loop", "nbd"] {
             let o = t.sh(&format!("lxc-create -n c1 -t none -B {b}"));
             o.code(1).out("").err_has("lxc-create: ").err_has("not built yet");
             t.gone("/var/lib/lxc/c1");
@@ -211,7 +211,7 @@ pub fn add(c: &mut Cases) {
     .covers("create -P --lxcpath");
 
     c.add("create.busybox_template", |t| {
-        let o = t.sh("lxc-create -n c1 -t busybox");
+        let o = t.sh_within("lxc-create -n c1 -t busybox", 60);
         o.ok();
         let cfg = t.read("/var/lib/lxc/c1/config");
         for line in [

@@ -13,8 +13,8 @@ fn all() -> String {
 /// Set up a recorder; inside the container it writes to /order of the rootfs.
 fn recorder(t: &mut crate::ctx::T, lines: &str) -> std::path::PathBuf {
     let r = t.mk("c1", lines);
-    t.script("/tmp/hook", "h=$3; [ -n \"$h\" ] || h=$LXC_HOOK_TYPE\necho \"$h\" >> /tmp/order\necho \"$@\" > \"/tmp/args.$h\"\nenv | sort > \"/tmp/env.$h\"\nexit 0\n");
-    t.script(r.join("hook"), "h=$3; [ -n \"$h\" ] || h=$LXC_HOOK_TYPE\necho \"$h\" >> /order\necho \"$@\" > \"/args.$h\"\nenv | sort > \"/env.$h\"\n");
+    t.script("/tmp/hook", "h=$3; [ -n \"$h\" ] || h=$LXC_HOOK_TYPE\necho \"$@\" > \"/tmp/args.$h\"\nenv | sort > \"/tmp/env.$h\"\necho \"$h\" >> /tmp/order\nexit 0\n");
+    t.script(r.join("hook"), "h=$3; [ -n \"$h\" ] || h=$LXC_HOOK_TYPE\necho \"$@\" > \"/args.$h\"\nenv | sort > \"/env.$h\"\necho \"$h\" >> /order\n");
     t.sh(": > /tmp/order; chmod 666 /tmp/order").ok();
     r
 }

@@ -143,7 +143,8 @@ fn logging(c: &mut Cases) {
         let log = t.read("/tmp/log");
         assert!(log.lines().count() > 20, "{log}");
         // output of a hook or helper could be multi-line; here there is none
-        for line in log.lines() {
+        // (5.0.2 on cgroup v2 lets the verifier's words through)
+        for line in log.lines().filter(|l| !t.reference || l.starts_with("lxc-start")) {
             assert!(shaped(line, "c1"), "{line:?}");
         }
         t.sh("stat -c %a /tmp/log").out("640\n");
@@ -231,7 +232,8 @@ fn logging(c: &mut Cases) {
     c.add("log.stderr_line", |t| {
         let o = t.sh("lxc-freeze -n nope");
         // PROG: NAME: FILE: FUNC: LINE TEXT
-        let f: Vec<&str> = o.err.trim_end().splitn(5, ": ").collect();
+        let last = o.err.lines().last().unwrap_or("");
+        let f: Vec<&str> = last.splitn(5, ": ").collect();
         o.check(f.len() == 5 && f[0] == "lxc-freeze" && f[1] == "nope", "prog, name, file, function, line");
         let (line, text) = f[4].split_once(' ').unwrap_or(("", ""));
         o.check(line.parse::<u32>().is_ok() && text == "Failed to freeze /var/lib/lxc:nope", "line number and text");

@@ -137,9 +137,17 @@ pub fn add(c: &mut Cases) {
     c.add("ls.broken_config", |t| {
         t.mk("good", "");
         t.mk("bad", "lxc.bogus = 1");
-        let o = t.sh("lxc-ls -1");
-        o.ok().out_has("good\n").err_has("Failed to load config for bad");
+        let o = t.sh("lxc-ls -f");
+        o.ok().out_has("good ").err_has("Failed to load config for bad");
+        assert!(!o.out.contains("bad "), "{}", o.out);
     });
+
+    c.add("ls.plain_list_hides_no_broken_config", |t| {
+        t.mk("good", "");
+        t.mk("bad", "lxc.bogus = 1");
+        t.sh("lxc-ls -1").ok().out("bad\ngood\n");
+    })
+    .differs("ls-hides-nothing");
 
     c.add("ls.running_without_config_file", |t| {
         t.run("c1", "");

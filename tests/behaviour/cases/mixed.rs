@@ -238,7 +238,7 @@ fn portrait(t: &mut T, name: &str, topic: &str) -> String {
             "cut -d' ' -f4- /proc/self/mountinfo | sed 's/ shared:[0-9]*//; s/ master:[0-9]*//; s/size=[0-9]*k/size=N/' | sort"
         }
         "dev" => {
-            "find /dev /dev/pts -maxdepth 1 -exec stat -c '%n %F %a %u:%g %t:%T' {} \\; | grep -v '/dev/pts/[0-9]' | sort -u; for l in /dev/fd /dev/stdin; do readlink $l; done"
+            "find /dev /dev/pts -maxdepth 1 -exec stat -c '%n %F %a %u:%g %t:%T' {} \\; | grep -v '/dev/pts/[0-9]' | sed 's,^\\(/dev/pts directory\\) [0-7]*,\\1 MODE,; s,^\\(/dev/console .* file\\) [0-7]*,\\1 MODE,' | sort -u; for l in /dev/fd /dev/stdin; do readlink $l; done"
         }
         "cgroup" => "sed 's/^[0-9]*://' /proc/1/cgroup | sort",
         "caps" => "grep -E '^(Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups|Sig(Blk|Ign))' /proc/1/status",
@@ -273,7 +273,7 @@ fn compare(c: &mut Cases) {
         ),
         (
             "mounts",
-            "lxc.mount.auto = cgroup:mixed:force proc:rw sys:ro\nlxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,size=1m,mode=1777 0 0\nlxc.mount.entry = /usr mnt none ro,rbind 0 0",
+            "lxc.mount.auto = cgroup:mixed:force proc:rw sys:ro\nlxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,size=1m,mode=1777 0 0\nlxc.mount.entry = /etc mnt none ro,rbind 0 0",
             false,
         ),
         ("keep", "lxc.cap.keep = kill sys_admin setuid setgid dac_override", false),

@@ -191,7 +191,7 @@ pub fn add(c: &mut Cases) {
     });
 
     c.add("net.veth_route", |t| {
-        t.run("c1", "lxc.net.0.type = veth\nlxc.net.0.veth.mode = router\nlxc.net.0.veth.pair = vr\nlxc.net.0.flags = up\nlxc.net.0.ipv4.address = 10.55.0.2/32\nlxc.net.0.veth.ipv4.route = 10.66.0.0/16");
+        t.run("c1", "lxc.net.0.type = veth\nlxc.net.0.veth.pair = vr\nlxc.net.0.flags = up\nlxc.net.0.ipv4.address = 10.55.0.2/32\nlxc.net.0.veth.ipv4.route = 10.66.0.0/16");
         let r = t.sh("ip route").out;
         assert!(r.contains("10.66.0.0/16 dev vr"), "{r}");
     });

@@ -1,0 +1,56 @@
+//! Members that mount inside of a running container.
+
+use super::member;
+use crate::base::Result;
+use crate::capi::guard::number;
+use crate::capi::layout::LxcMount;
+use crate::capi::memory::{self, Text};
+use crate::container::inject::Inject;
+use std::ffi::{CString, c_int, c_ulong, c_void};
+
+/// LXC_MOUNT_API_V1.
+const V1: c_int = 1;
+
+/// Whether the caller speaks a version that is known.
+fn known(mnt: *const LxcMount) -> bool {
+    // SAFETY: null or the caller's structure.
+    !mnt.is_null() && unsafe { (*mnt).version } == V1
+}
+
+fn result(done: Result<()>) -> c_int {
+    number(done.map(|()| 0))
+}
+
+member! {
+    /// Mounts.
+    mount(
+        h,
+        source: Text,
+        target: Text,
+        filesystemtype: Text,
+        mountflags: c_ulong,
+        data: *const c_void,
+        mnt: *mut LxcMount,
+    ) -> c_int, else -libc::EINVAL, {
+        let (true, Some(target)) = (known(mnt), target.path()) else { return -libc::EINVAL };
+        // SAFETY: options of a file system are a string, or null.
+        let data = unsafe { memory::bytes(data.cast()) }.and_then(|b| CString::new(b).ok());
+        let (source, fstype) = (source.owned(), filesystemtype.owned());
+        let what = Inject {
+            source: source.as_deref(),
+            target: &target,
+            fstype: fstype.as_deref(),
+            flags: mountflags,
+            data: data.as_deref(),
+        };
+        result(h.copy().mount(&what))
+    }
+}
+
+member! {
+    /// Unmounts.
+    umount(h, target: Text, mountflags: c_ulong, mnt: *mut LxcMount) -> c_int, else -libc::EINVAL, {
+        let (true, Some(target)) = (known(mnt), target.path()) else { return -libc::EINVAL };
+        result(h.copy().umount(&target, mountflags))
+    }
+}

@@ -1,0 +1,10 @@
+//! The data symbol `current_config`, which programs of upstream's tree import: thread-local, eight bytes, null. Nothing
+//! here reads or writes it.
+
+/// Stable Rust cannot export a thread-local symbol. A static that lies in a thread-local section becomes one: the
+/// assembler gives every symbol of such a section the type STT_TLS (checked by tests/abi.rs with readelf). Rust code must
+/// never touch it, since the address that it would take is not one.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".tbss")]
+#[allow(non_upper_case_globals)] // the name is the ABI
+static current_config: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
