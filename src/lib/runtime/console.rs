@@ -353,7 +353,11 @@ mod tests {
         fn turn(&mut self) {
             let mut events = [EpollEvent::empty(); 4];
             loop {
-                let n = self.epoll.wait(&mut events, 20u8).unwrap();
+                let n = match self.epoll.wait(&mut events, 20u8) {
+                    // Another test's child has ended.
+                    Err(nix::errno::Errno::EINTR) => continue,
+                    n => n.unwrap(),
+                };
                 if n == 0 {
                     // No need to wait for the deadline: it has come when the test says so.
                     match self.console.next_deadline() {

@@ -23,6 +23,7 @@ pub mod options;
 mod start;
 mod stop;
 mod systemd;
+mod v2;
 
 /// Every case, in the order of the files.
 pub fn all() -> Cases {
@@ -45,6 +46,7 @@ pub fn all() -> Cases {
     network::add(&mut c);
     life::add(&mut c);
     systemd::add(&mut c);
+    v2::add(&mut c);
     hostile::add(&mut c);
     mixed::add(&mut c);
     options::add(&mut c);
