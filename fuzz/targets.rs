@@ -1,7 +1,7 @@
 // What each fuzz target does with its input. Included by the fuzzers and by tests/corpus.rs, which replays the corpora.
 #![allow(dead_code)] // each fuzzer uses one of them
 
-use lxc::config::{Config, check, format::Format, lxc_conf, table, update};
+use lxc::config::{Config, check, format::Format, table, update};
 
 /// lxc.container.conf(5): loading never panics, saving gives the bytes back, an update keeps every line.
 pub fn config(data: &[u8]) {
@@ -29,7 +29,7 @@ pub fn config(data: &[u8]) {
         again.load_str(&lines, "effective").expect("the effective lines load");
     }
     if let Ok(text) = std::str::from_utf8(data) {
-        for line in text.lines() {
+        for line in text.lines().take(12) {
             if let Some((key, value)) = line.split_once('=') {
                 let _ = config.set(key.trim(), value);
                 let _ = config.clear(key.trim());
@@ -41,10 +41,8 @@ pub fn config(data: &[u8]) {
 /// lxc.conf(5).
 pub fn lxc_conf(data: &[u8]) {
     faults(data, Format::LxcConf);
-    let _ = lxc_conf::check(data);
     for key in lxc::base::paths::GLOBAL_KEYS {
         let _ = lxc::base::paths::global_in(key, data, true);
-        let _ = lxc::base::paths::global_in(key, data, false);
     }
 }
 

@@ -23,7 +23,7 @@ build() { # build DIRECTORY [OPTION...]
 }
 fuzz() { # fuzz PROGRAM TARGET SECONDS: its own log in $work/TARGET.log
     mkdir -p "$work/$2"
-    "$1" "$work/$2" "fuzz/corpus/$2" -dict="fuzz/dict/$2.dict" -max_total_time="$3" -max_len=4096 -timeout=10 \
+    "$1" "$work/$2" "fuzz/corpus/$2" -dict="fuzz/dict/$2.dict" -max_total_time="$3" -max_len=1024 -timeout=10 \
         -rss_limit_mb=2048 -seed=1 -print_final_stats=1 -artifact_prefix="$work/$2-" > "$work/$2.log" 2>&1
 }
 
