@@ -8,6 +8,7 @@ use crate::capi::memory::{self, Text, Words};
 use crate::container::life::StartOptions;
 use crate::container::wait::parse_states;
 use crate::ipc::State;
+use crate::process::command;
 use crate::runtime::freeze as freezer;
 use crate::runtime::start::Started;
 use crate::runtime::stop::{self, Stopped};
@@ -28,14 +29,19 @@ pub fn start_with(h: Handle, useinit: bool, argv: Vec<CString>) -> bool {
     truth(begin(h, useinit, argv))
 }
 
-fn begin(h: Handle, useinit: bool, argv: Vec<CString>) -> Result<bool> {
+fn begin(h: Handle, useinit: bool, mut argv: Vec<CString>) -> Result<bool> {
     let (mut container, close_fds) = h.with(|i| (i.container.clone(), i.close_fds));
     if container.clear_broken_creation()? {
         h.with(|i| i.container.clear_config());
         return Err(Error::new(format!("{}: what a creation that died had left is removed", container.name())));
     }
-    if container.config().is_none() {
+    let Some(config) = container.config() else {
         return Err(Error::os(libc::ENOENT, format!("{}: nothing is configured", container.name())));
+    };
+    // Nothing to run below our init: then what init would be.
+    if useinit && argv.is_empty() && config.process.execute_cmd.is_none() {
+        let words = command::split(config.process.init_cmd.as_deref().unwrap_or_default());
+        argv = words.into_iter().filter_map(|w| CString::new(w).ok()).collect();
     }
     let daemonize = h.daemonize();
     // SAFETY: null or a C string of the caller's.
