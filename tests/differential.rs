@@ -238,7 +238,7 @@ impl Run {
         let (ours, theirs) = (self.dir.join("saved-ours"), self.dir.join("saved-theirs"));
         let read = |path: &Path| std::fs::read(path).unwrap_or_default();
         // A save waits for the disk: one in fifty proves that it writes the text.
-        if self.compared % 50 == 0 {
+        if self.compared.is_multiple_of(50) {
             config.save(&ours).unwrap();
             assert_eq!(read(&ours), config.text_bytes());
         }

@@ -89,10 +89,10 @@ impl Groups {
                 for d in tree(dir).iter().rev() {
                     let _ = fs::write(d.join("freezer.state"), "THAWED");
                     for pid in fs::read_to_string(d.join("cgroup.procs")).unwrap_or_default().lines() {
-                        if let Ok(pid) = pid.parse::<i32>() {
-                            if pid > 0 {
-                                let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
-                            }
+                        if let Ok(pid) = pid.parse::<i32>()
+                            && pid > 0
+                        {
+                            let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
                         }
                     }
                     let _ = fs::remove_dir(d);

@@ -50,25 +50,34 @@ pub fn kind(dir: BorrowedFd<'_>) -> Result<Kind> {
         .ok_or_else(|| Error::os(libc::EINVAL, "the monitor sent a directory that is no cgroup"))
 }
 
-/// A leaf below a cgroup2 group that refuses processes, since its children have controllers (EBUSY on entering): `.lxc`,
-/// made when missing, else `.lxc-1` … Whatever is in the way and refuses as well is passed over by `try_enter`.
+/// The leaf below a cgroup2 group that attached processes go to: `.lxc`, made when missing. Whatever a container has made of
+/// it may refuse processes (it hands controllers on, it is threaded): then it is `.lxc-1`, and so on.
 ///
 /// # Errors
-/// No leaf could be made and entered; what `try_enter` said last.
-pub fn leaf<T>(dir: &impl AsFd, mut try_enter: impl FnMut(OwnedFd) -> io::Result<T>) -> io::Result<T> {
-    let mut last = io::Error::from_raw_os_error(libc::EBUSY);
+/// No leaf can be made; EBUSY when a thousand of them refuse.
+pub fn leaf(dir: &impl AsFd) -> io::Result<OwnedFd> {
     for i in 0..1000 {
         let name = if i == 0 { ".lxc".to_string() } else { format!(".lxc-{i}") };
         let path = file::below(dir.as_fd(), &name);
-        match file::make_dir(&path) {
-            Ok(()) => {}
-            Err(e) if e.raw_os_error() == Some(libc::EEXIST) => {}
+        let fresh = match file::make_dir(&path) {
+            Ok(()) => true,
+            Err(e) if e.raw_os_error() == Some(libc::EEXIST) => false,
+            Err(e) => return Err(e),
+        };
+        match file::open_dir(&path) {
+            Ok(fd) if takes_processes(&fd) => return Ok(fd),
+            // Beside threaded groups no new one takes any.
+            Ok(_) if fresh => return std::fs::remove_dir(&path).and(Err(io::Error::from_raw_os_error(libc::EBUSY))),
+            Ok(_) => {}
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {}
             Err(e) => return Err(e),
         }
-        match file::open_dir(&path).and_then(&mut try_enter) {
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EOPNOTSUPP | libc::ENOENT)) => last = e,
-            done => return done,
-        }
     }
-    Err(last)
+    Err(io::Error::from_raw_os_error(libc::EBUSY))
+}
+
+/// By the rules of cgroup-v2.rst, "No Internal Process Constraint" and "Threads".
+fn takes_processes(dir: &impl AsFd) -> bool {
+    file::read_at(dir, "cgroup.subtree_control").is_ok_and(|t| t.trim().is_empty())
+        && file::read_at(dir, "cgroup.type").is_ok_and(|t| t.trim() == "domain")
 }

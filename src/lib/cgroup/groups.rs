@@ -1,5 +1,5 @@
 //! A container's groups: `lxc.monitor.NAME` for its monitor and `lxc.payload.NAME` for what it runs, in every hierarchy,
-//! from their making to their removal. Nothing stays behind: no `lxc.pivot`, no empty parent.
+//! from their making to their removal. Nothing stays behind, no empty parent either.
 //!
 //! Nobody is moved by somebody else: a move by process number waits for an RCU grace period (8–12 ms seen). cgroup2
 //! groups are entered by clone3(CLONE_INTO_CGROUP), version 1 groups by the process itself, which writes `0` to `tasks`.
@@ -371,19 +371,19 @@ impl Groups {
         self.share = None;
         self.dirs.iter_mut().for_each(|d| *d = OnceCell::new());
         let Some(role) = self.payload.take() else { return Ok(()) };
-        remove_role(&self.host, &role, true, false)
+        remove_role(&self.host, &role, true, None)
     }
 
     /// Removes the monitor's groups, the caller's own as a rule: it leaves them for the base first. The very last act.
     ///
     /// On cgroup2 the base may refuse processes (it hands controllers on and is not the top: "no internal processes");
-    /// then this one leaf stays, and the next start of the container takes it over.
+    /// where PID 1's group refuses as well, one leaf stays for all containers: `lxc.pivot`.
     ///
     /// # Errors
     /// The first group that could not be removed.
     pub fn remove_monitor(&mut self) -> Result<()> {
         let Some(role) = self.monitor.take() else { return Ok(()) };
-        remove_role(&self.host, &role, false, true)
+        remove_role(&self.host, &role, false, Some(&self.names.pivot))
     }
 }
 
@@ -475,7 +475,7 @@ fn fill(
             Ok(true) => {}
             Ok(false) | Err(_) => {
                 // What stands of it is ours: the leader's lock says so.
-                _ = remove_role(host, &role, false, false);
+                _ = remove_role(host, &role, false, None);
                 return done.map(|_| None);
             }
         }
@@ -596,7 +596,8 @@ pub(crate) fn enable_controllers(dir: &str) {
 }
 
 /// Removes a group in all hierarchies, and its parents as far as they were made for it and are empty.
-fn remove_role(host: &Host, role: &Role, kill: bool, leave: bool) -> Result<()> {
+/// With `leave` the calling process leaves it first; see [`leave_for_base`].
+fn remove_role(host: &Host, role: &Role, kill: bool, leave: Option<&str>) -> Result<()> {
     let mut result = Ok(());
     let first = leader(host);
     if kill
@@ -611,10 +612,11 @@ fn remove_role(host: &Host, role: &Role, kill: bool, leave: bool) -> Result<()> 
     order.insert(if kill { 0 } else { order.len() }, first);
     for h in order.into_iter().filter_map(|i| host.hierarchies.get(i)) {
         let dir = h.dir(&role.rel);
-        if leave && fs::remove_dir(&dir).is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)) {
-            leave_for_base(h);
+        if let (Some(pivot), true) = (leave, fs::remove_dir(&dir).is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)))
+        {
+            leave_for_base(h, pivot);
         }
-        let patience = if kill || leave { DYING } else { LEFTOVER };
+        let patience = if kill || leave.is_some() { DYING } else { LEFTOVER };
         match tree::remove(&dir, kill, patience) {
             Ok(()) => tree::remove_parents(&h.base_dir(), &role.rel),
             Err(e) if result.is_ok() => {
@@ -626,12 +628,31 @@ fn remove_role(host: &Host, role: &Role, kill: bool, leave: bool) -> Result<()> 
     result
 }
 
-/// Moves the calling process, of one thread, to the base group, or to the top where the base refuses.
-fn leave_for_base(h: &Hierarchy) {
-    let name = if h.kind == Kind::V1 { "tasks" } else { "cgroup.procs" };
-    let gone = file::write(format!("{}/{name}", h.base_dir()), b"0").is_ok();
-    if !gone && !h.base.is_empty() {
-        _ = file::write(format!("{}/{name}", h.mount), b"0");
+/// Moves the calling process, of one thread, out of its group: to the base, where that refuses (it hands controllers on
+/// and is not the top) to PID 1's own group or the top, and where none of them takes it to the leaf `pivot` of the base,
+/// which stays.
+fn leave_for_base(h: &Hierarchy, pivot: &str) {
+    let base = h.base_dir();
+    if h.kind == Kind::V1 {
+        if file::write(format!("{base}/tasks"), b"0").is_err() && !h.base.is_empty() {
+            _ = file::write(format!("{}/tasks", h.mount), b"0");
+        }
+        return;
+    }
+    let enter = |dir: &str| file::write(format!("{dir}/cgroup.procs"), b"0").is_ok();
+    let inits = || {
+        let text = file::read("/proc/1/cgroup").unwrap_or_default();
+        let path = text.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_string);
+        // A group outside the cgroup namespace shows as `/..`.
+        path.filter(|p| !p.contains("/..")).map(|p| format!("{}{p}", h.mount))
+    };
+    if enter(&base) || inits().is_some_and(|dir| enter(&dir)) || (!h.base.is_empty() && enter(&h.mount)) {
+        return;
+    }
+    let pivot = format!("{base}/{pivot}");
+    _ = file::make_dir(&pivot);
+    if !enter(&pivot) {
+        _ = fs::remove_dir(&pivot);
     }
 }
 

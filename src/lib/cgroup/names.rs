@@ -26,6 +26,8 @@ pub(crate) struct Names {
     pub(crate) payload: Stem,
     /// `lxc.cgroup.dir.container.inner`: the leaf below the payload's group that init enters; limits stay outside.
     pub(crate) inner: Option<String>,
+    /// Where a dying monitor goes when no group there is takes it in: `lxc.cgroup.dir.monitor.pivot`, or `lxc.pivot`.
+    pub(crate) pivot: String,
 }
 
 /// The names by the settings; `pattern` is `lxc.cgroup.pattern` of lxc.conf.
@@ -36,10 +38,16 @@ pub(crate) fn names(conf: &Conf, name: &str, pattern: Option<&str>) -> Result<Na
         return Err(refuse("lxc.cgroup.dir cannot be combined with lxc.cgroup.dir.monitor and its kin")
             .hint("keep lxc.cgroup.dir, or the lxc.cgroup.dir.* keys, not both"));
     }
+    let pivot = checked(conf.dir_pivot.as_deref().unwrap_or("lxc.pivot"))?;
     let stem = |path: String, suffix| -> Result<Stem> { Ok(Stem { path: checked(&path)?, suffix }) };
     if let (Some(monitor), Some(payload)) = pair {
         let inner = conf.dir_inner.clone();
-        return Ok(Names { monitor: stem(monitor.clone(), false)?, payload: stem(payload.clone(), false)?, inner });
+        return Ok(Names {
+            monitor: stem(monitor.clone(), false)?,
+            payload: stem(payload.clone(), false)?,
+            inner,
+            pivot,
+        });
     }
     if fine {
         return Err(refuse("lxc.cgroup.dir.container and lxc.cgroup.dir.monitor must both be set"));
@@ -52,7 +60,7 @@ pub(crate) fn names(conf: &Conf, name: &str, pattern: Option<&str>) -> Result<Na
         }
         (None, None) => (format!("lxc.monitor.{name}"), format!("lxc.payload.{name}")),
     };
-    Ok(Names { monitor: stem(monitor, true)?, payload: stem(payload, true)?, inner: None })
+    Ok(Names { monitor: stem(monitor, true)?, payload: stem(payload, true)?, inner: None, pivot })
 }
 
 /// The path without needless slashes; refuses what leads out of the base.

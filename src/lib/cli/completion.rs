@@ -1,5 +1,6 @@
 //! The bash completion, made from the tools' own tables: config/completions/_lxc is kept equal to it by a test, which writes it
 //! with `BLESS=1 cargo test --lib cli::completion`. No part of the library.
+#![forbid(unsafe_code)]
 
 use super::getopt::Takes;
 use super::table::Table;
@@ -105,7 +106,8 @@ fn bash_completes() {
     let ask = |words: &[&str]| {
         let quoted: Vec<String> = words.iter().map(|w| format!("'{w}'")).collect();
         let script = format!(
-            "source {FILE}; COMP_WORDS=({}); COMP_CWORD={}; _lxc; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            "{}\nCOMP_WORDS=({}); COMP_CWORD={}; _lxc; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            render(),
             quoted.join(" "),
             words.len() - 1
         );

@@ -1,4 +1,5 @@
-//! lxc-config: the values of lxc.conf. A parser of its own, as its habits are its own: no common options but `--version`.
+//! lxc-config: the values of lxc.conf. A parser of its own, as its habits are its own: no common options but `--version`. `--check`
+//! is `check`'s.
 #![forbid(unsafe_code)]
 
 use super::common::{err_line, out};
@@ -20,10 +21,14 @@ pub(super) const KEYS: [&str; 7] = [
 const USAGE: &str = "Usage: lxc-config -l: list all available configuration items
        lxc-config item: print configuration item
        lxc-config --format=json: print all items and their values as JSON
+       lxc-config --check [FILE | -n NAME [-P PATH]] [--format json]: tell everything that is wrong with a config
 ";
 
 /// Runs it.
 pub fn main(args: &[OsString]) -> i32 {
+    if args.iter().skip(1).any(|w| w == "--check" || w.as_encoded_bytes().starts_with(b"--check=")) {
+        return super::check::main(args.get(1..).unwrap_or_default());
+    }
     let word = |i: usize| args.get(i).map(|w| w.to_string_lossy().into_owned()).unwrap_or_default();
     match word(1).as_str() {
         "" | "-h" | "--help" => out(USAGE),

@@ -12,11 +12,14 @@ use crate::config::Config;
 use crate::ipc::command::Client;
 use crate::ipc::list::active_names;
 use crate::ipc::state::State;
+use crate::sys::path;
 use crate::sys::regex::Ere;
 use clap::Command;
 use print::Column;
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The tool.
@@ -25,7 +28,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 [-1|-f] [OPTION...] [REGEX]
 
-lxc-ls lists containers
+Lists the containers below PATH.
 
 -1, --line\tone name a line, nothing else
 -f, --fancy\ta table
@@ -206,22 +209,20 @@ fn names(q: &Query<'_>) -> BTreeMap<String, Known> {
     all
 }
 
-/// The directories with a config.
+/// The directories with a config: looked up below the store's descriptor, so that its path is walked once.
 fn defined_names(lxcpath: &Path) -> Vec<String> {
     let Ok(dir) = std::fs::read_dir(lxcpath) else { return Vec::new() };
-    let mut file = lxcpath.to_path_buf();
+    let Ok(store) = CString::new(lxcpath.as_os_str().as_bytes()) else { return Vec::new() };
+    let Ok(store) = path::open(&store, libc::O_PATH | libc::O_DIRECTORY, 0) else { return Vec::new() };
+    let mut file = Vec::with_capacity(300);
     dir.flatten()
         .filter_map(|e| e.file_name().into_string().ok())
         .filter(|name| {
-            if name.starts_with('.') {
-                return false;
-            }
-            file.push(name);
-            file.push("config");
-            let there = file.exists();
-            file.pop();
-            file.pop();
-            there
+            file.clear();
+            file.extend_from_slice(name.as_bytes());
+            file.extend_from_slice(b"/config\0");
+            let there = |f| path::access(store.as_fd(), f, libc::F_OK).is_ok();
+            !name.starts_with('.') && CStr::from_bytes_with_nul(&file).is_ok_and(there)
         })
         .collect()
 }
@@ -234,10 +235,11 @@ fn look_at(q: &Query<'_>, name: &str, known: Known, looker: Option<&Looker>) -> 
         e.state = Some(State::Running);
         let client = Client::new(q.lxcpath, name);
         if q.frozen || !q.columns.is_empty() {
-            if client.may_control() {
+            // Whoever may know init's pid may control it.
+            e.state = None;
+            if let Ok(pid) = client.init_pid() {
+                e.pid = pid;
                 e.state = client.state().ok();
-            } else {
-                e.state = None;
             }
         }
         if q.frozen && e.state != Some(State::Frozen) {
@@ -271,7 +273,7 @@ fn look_at(q: &Query<'_>, name: &str, known: Known, looker: Option<&Looker>) -> 
 }
 
 fn ask_monitor(q: &Query<'_>, client: &Client, e: &mut Entry, looker: Option<&Looker>) {
-    if looker.is_some() || q.nesting > 0 || q.columns.contains(&Column::Pid) {
+    if e.pid.is_none() && q.nesting > 0 {
         e.pid = client.init_pid().ok().flatten();
     }
     if let (Some(looker), Some(pid)) = (looker, e.pid) {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attach;
+pub mod check;
 pub mod checkconfig;
 pub mod common;
 #[cfg(test)]
@@ -17,6 +18,8 @@ pub mod info;
 pub mod json;
 pub mod live;
 pub mod ls;
+#[cfg(test)]
+mod pages;
 pub mod start;
 pub mod stop;
 pub mod table;

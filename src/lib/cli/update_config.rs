@@ -1,45 +1,114 @@
-//! lxc-update-config: rewrites a config of LXC 1.x or 2.0 to today's keys. The rewriting itself is `keys::update`'s.
+//! lxc-update-config: rewrites a config of LXC 1.x or 2.0 to today's keys. The rewriting itself is `config::update`'s.
 #![forbid(unsafe_code)]
 
-use super::common::{err_line, out};
+use super::common::{err_line, out, out_bytes};
+use crate::base::{Context, Error, Result};
+use crate::config::update;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
-const USAGE: &str = "lxc-update-config -h|--help [-c|--config]\nconfig: the container configuration to update\n";
+const USAGE: &str = "lxc-update-config -h|--help [-c|--config]\nconfig: the container configuration to update\n\
+                     --dry-run: show the change as a unified diff and write nothing\n";
+
+/// What a command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Usage,
+    Version,
+    Update { file: PathBuf, dry_run: bool },
+}
 
 /// Runs it.
 pub fn main(args: &[OsString]) -> i32 {
-    let mut words = args.iter().skip(1);
-    let Some(first) = words.next() else {
-        out(USAGE);
-        return 0;
-    };
-    let text = first.to_string_lossy();
-    let file = match text.as_ref() {
-        "-h" | "--help" => {
-            out(USAGE);
-            return 0;
+    let asked = match asked(args.get(1..).unwrap_or_default()) {
+        Ok(asked) => asked,
+        Err(why) => {
+            err_line(&format!("lxc-update-config: {why}"));
+            return 1;
         }
-        "--version" => {
-            out(concat!(env!("CARGO_PKG_VERSION"), "\n"));
-            return 0;
-        }
-        "-c" | "--config" => words.next().cloned(),
-        t => t
-            .strip_prefix("--config=")
-            .or_else(|| t.strip_prefix("-c").filter(|_| !t.starts_with("--")))
-            .map(OsString::from),
     };
-    let Some(file) = file else {
-        err_line(&format!(
-            "lxc-update-config: {}",
-            if text.starts_with("-c") || text == "--config" {
-                "-c needs the file to update".to_string()
-            } else {
-                format!("'{text}' is no option; -c FILE names the file to update")
+    match asked {
+        Asked::Usage => out(USAGE),
+        Asked::Version => out(concat!(env!("CARGO_PKG_VERSION"), "\n")),
+        Asked::Update { file, dry_run } => {
+            if let Err(e) = run(&file, dry_run) {
+                err_line(&format!("lxc-update-config: {e}"));
+                return 1;
             }
-        ));
-        return 1;
-    };
-    err_line(&format!("lxc-update-config: {}: not built yet", file.to_string_lossy()));
-    1
+        }
+    }
+    0
+}
+
+fn asked(words: &[OsString]) -> std::result::Result<Asked, String> {
+    let (mut file, mut dry_run) = (None, false);
+    let mut words = words.iter();
+    if words.len() == 0 {
+        return Ok(Asked::Usage);
+    }
+    while let Some(word) = words.next() {
+        let bytes = word.as_bytes();
+        let glued = bytes.strip_prefix(b"--config=").or_else(|| bytes.strip_prefix(b"-c").filter(|b| !b.is_empty()));
+        match bytes {
+            b"-h" | b"--help" => return Ok(Asked::Usage),
+            b"--version" => return Ok(Asked::Version),
+            b"--dry-run" => dry_run = true,
+            b"-c" | b"--config" => {
+                file = Some(words.next().cloned().ok_or("-c needs the file to update")?);
+            }
+            _ => match glued {
+                Some(name) => file = Some(OsString::from(std::ffi::OsStr::from_bytes(name))),
+                None => {
+                    return Err(format!("'{}' is no option; -c FILE names the file to update", word.to_string_lossy()));
+                }
+            },
+        }
+    }
+    match file {
+        Some(file) => Ok(Asked::Update { file: PathBuf::from(file), dry_run }),
+        None => Err("-c FILE names the file to update".into()),
+    }
+}
+
+fn run(file: &std::path::Path, dry_run: bool) -> Result<()> {
+    let shown = file.display().to_string();
+    let what = || format!("read {shown}");
+    let meta = std::fs::metadata(file).ctx(what)?;
+    if !meta.is_file() {
+        return Err(Error::new(format!("{shown} is no regular file")));
+    }
+    let updated = update::update(&std::fs::read(file).ctx(what)?);
+    for (line, why) in &updated.left {
+        err_line(&format!("lxc-update-config: {shown}:{line}:1: {why}"));
+    }
+    if dry_run {
+        out_bytes(&update::diff(&shown, &updated));
+        return Ok(());
+    }
+    let mut backup = file.as_os_str().to_os_string();
+    backup.push(".backup");
+    std::fs::copy(file, &backup).ctx(|| format!("write {}", backup.to_string_lossy()))?;
+    if updated.changes() {
+        crate::keys::file::replace(file, &updated.text())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines() {
+        let of = |words: &[&str]| asked(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(of(&[]), Ok(Asked::Usage));
+        assert_eq!(of(&["-c", "f", "-h"]), Ok(Asked::Usage));
+        for words in [&["--dry-run", "-c", "f"][..], &["-cf", "--dry-run"], &["--config=f", "--dry-run"]] {
+            assert_eq!(of(words), Ok(Asked::Update { file: "f".into(), dry_run: true }));
+        }
+        for bad in [&["-x"][..], &["-c"], &["--dry-run"], &["f"]] {
+            assert!(of(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -176,6 +176,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_input_panics(text in prop::collection::vec(any::<u8>(), 0..120), tidy in "[A-Z_=\"'\\\\ #$a\n]{0,80}") {
             parse(&text);

@@ -2,6 +2,7 @@
 //! goes on and keeps all problems. Facts: config-formats sheet 1 to 4.
 #![forbid(unsafe_code)]
 
+use super::places::{self, Places};
 use super::{Config, Problem, Severity, Target, read_file, wording};
 use crate::base::{Error, Result};
 use crate::keys::Bad;
@@ -15,7 +16,14 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub(super) struct Loader {
     stack: Vec<(u64, u64)>,
-    collect: Option<Vec<Problem>>,
+    collect: Option<Collected>,
+}
+
+/// What a check wants to know.
+#[derive(Default)]
+struct Collected {
+    problems: Vec<Problem>,
+    places: Places,
 }
 
 /// Where a text came from.
@@ -93,14 +101,14 @@ impl Config {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn load_all(&mut self, path: &Path) -> Result<Vec<Problem>> {
-        let mut loader = Loader { collect: Some(Vec::new()), ..Loader::default() };
+    pub(super) fn load_all(&mut self, path: &Path) -> Result<(Vec<Problem>, Places)> {
+        let mut loader = Loader { collect: Some(Collected::default()), ..Loader::default() };
         loader.enter(path).map_err(|bad| Error::os(bad.errno, format!("{}: {}", path.display(), bad.why)))?;
         let bytes = read_file(path)?;
         self.load_top(bytes, &path.display().to_string(), &mut loader)?;
-        let mut problems = loader.collect.unwrap_or_default();
+        let Collected { mut problems, places } = loader.collect.unwrap_or_default();
         problems.extend(self.notes.iter().cloned());
-        Ok(problems)
+        Ok((problems, places))
     }
 
     fn load_top(&mut self, mut bytes: Vec<u8>, file: &str, loader: &mut Loader) -> Result<()> {
@@ -124,19 +132,26 @@ impl Config {
     ) -> std::result::Result<(), Problem> {
         // A NUL ends the text, as in C.
         let end = crate::sys::bytes::find(source.bytes, 0).unwrap_or(source.bytes.len());
+        let file = loader.collect.as_mut().map_or(0, |all| all.places.enter(source.file, source.bytes));
         for line in Lines::new(&source.bytes[..end]) {
             let result = match line.parse() {
-                Item::Nothing => Ok(()),
+                Item::Nothing => {
+                    if let (Some(all), Some((at, text, hint))) = (&mut loader.collect, places::ignored(line.bytes)) {
+                        let found = source.problem(line.start + at, places::IGNORED, "", text);
+                        all.problems.push(Problem { hint, ..found });
+                    }
+                    Ok(())
+                }
                 Item::NoEquals(text) => {
                     let at = line.start + line.bytes.len();
                     let key = String::from_utf8_lossy(text);
                     let text = format!("\"{}\" is no line of the form key = value", crate::keys::value::cut(&key, 80));
                     Err(source.problem(at, Severity::Error, &key, text))
                 }
-                Item::Pair(pair) => self.load_pair(source, line.start, &pair, loader, top),
+                Item::Pair(pair) => self.load_pair(source, (file, line.start), &pair, loader, top),
             };
             match (result, &mut loader.collect) {
-                (Err(problem), Some(all)) => all.push(problem),
+                (Err(problem), Some(all)) => all.problems.push(problem),
                 (result, _) => result?,
             }
         }
@@ -146,7 +161,7 @@ impl Config {
     fn load_pair<'a>(
         &mut self,
         source: &Source<'a>,
-        start: usize,
+        (file, start): (usize, usize),
         pair: &Pair<'a>,
         loader: &mut Loader,
         top: &mut Option<&mut Vec<(usize, String)>>,
@@ -163,6 +178,10 @@ impl Config {
             Problem { hint, errno: bad.errno, ..source.problem(at, Severity::Error, key, text) }
         };
         if key == "lxc.include" {
+            if let Some(all) = loader.collect.as_mut().filter(|_| value.ends_with('/') && !Path::new(value).exists()) {
+                let text = format!("lxc.include = {value}: there is no such directory: nothing is included");
+                all.problems.push(source.problem(value_at, Severity::Info, key, text));
+            }
             return self.load_include(value, loader, &failed);
         }
         let opens = key == "lxc.network.type" && !value.is_empty();
@@ -173,10 +192,22 @@ impl Config {
             Target::Row(found) => found,
             _ => {
                 self.apply(key, value).map_err(|bad| failed(&bad))?;
+                if let Some(all) = &mut loader.collect {
+                    all.places.note(file, key_at, value_at, key.to_string(), value);
+                }
                 return self.note_special(source, key_at, key);
             }
         };
         self.set_row(key, value, &found).map_err(|bad| failed(&bad))?;
+        if let Some(all) = &mut loader.collect {
+            let name = found.name();
+            if let Some((other, line)) = found.index.and_then(|_| all.places.reset_by(&name)) {
+                let text = format!("{name} resets {other} of line {line}, and all other settings of the device");
+                let hint = Some(format!("move {name} before the device's other keys"));
+                all.problems.push(Problem { hint, ..source.problem(value_at, Severity::Warning, key, text) });
+            }
+            all.places.note(file, key_at, value_at, name, value);
+        }
         if opens && top.is_some() {
             self.legacy_blocks.extend(self.legacy_device);
         }

@@ -90,7 +90,29 @@ mod tests {
         assert!(all("lxc.lxcpath")[0].starts_with("/c:1:12: "));
     }
 
+    /// Why rust-ini does not read lxc.conf (docs/differences.md): its best setting against the reader that agrees with LXC.
+    #[test]
+    fn rust_ini_reads_other_values() {
+        let option = || ini::ParseOption { enabled_quote: false, enabled_escape: false, ..ini::ParseOption::default() };
+        let theirs = |text: &str| {
+            let read = ini::Ini::load_from_str_opt(text, option()).ok()?;
+            read.general_section().get("lxc.lxcpath").map(str::to_string)
+        };
+        let ours = |text: &str| crate::base::paths::global_in("lxc.lxcpath", text.as_bytes(), true).ok().flatten();
+        assert_eq!(theirs("lxc.lxcpath = /a\n"), ours("lxc.lxcpath = /a\n"));
+        for text in [
+            "lxc.lxcpath = /a\\\nlxc.cgroup.use = x\n", // a backslash is no continuation
+            "lxc.lxcpath : /a\n",                       // only = separates
+            "lxc.nothing\nlxc.lxcpath = /a\n",          // a line without = is passed over
+            "lxc.lxcpath = /a \n",                      // a blank at the end counts
+        ] {
+            assert_ne!(theirs(text), ours(text), "{text:?}");
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// A file without complaints is read as it looks: every pair of it is what `lxc-config` prints.
         #[test]
         fn no_complaint_means_it_is_read(

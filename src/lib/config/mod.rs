@@ -1,18 +1,22 @@
 //! The aggregate [`Config`]: one `Conf` of every feature, and the text that a save writes. It knows every feature's rows
-//! ([`table`]), loads files and their includes ([`load`]), and finds what does not fit together ([`check`]). What a key
+//! ([`table`]), loads files and their includes (`load`), and finds what does not fit together ([`check`]). What a key
 //! means and does belongs to its feature.
 #![forbid(unsafe_code)]
 
 pub mod check;
 pub mod defaults;
 mod effective;
+pub mod format;
+pub mod host;
 mod load;
 mod log;
 pub mod lxc_conf;
+mod places;
 mod problem;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod update;
 
 pub use log::LogConf;
 pub use problem::{Problem, Severity};
@@ -471,7 +475,24 @@ fn wording(key: &str, value: &str, bad: &Bad) -> (String, Option<String>) {
     }
     let shown = crate::keys::value::cut(value, 80);
     let text = if value.is_empty() { format!("{key}: {}", bad.why) } else { format!("{key} = {shown}: {}", bad.why) };
-    (text, None)
+    (text, takes(key).filter(|_| bad.errno == libc::EINVAL))
+}
+
+/// What a key takes, with an example: for a value that was refused.
+fn takes(key: &str) -> Option<String> {
+    let row = match key.strip_prefix("lxc.net.").and_then(|rest| rest.split_once('.')) {
+        Some((_, sub)) => Section::Device.row(table::find_device(sub)?),
+        None => table::find(key)?.row(),
+    };
+    let info = row.info();
+    let kind = match row.kind {
+        crate::keys::Kind::Own => String::new(),
+        crate::keys::Kind::Bool => return Some(format!("{key} takes 0 or 1")),
+        crate::keys::Kind::UInt(max) if max < u32::MAX => format!(" a number from 0 to {max},"),
+        kind => format!(" {},", kind.describe()),
+    };
+    let good: Vec<&str> = info.good.iter().copied().filter(|g| *g != "-").collect();
+    (!good.is_empty()).then(|| format!("{key} takes{kind} for example {}", good.join(" or ")))
 }
 
 /// The nearest valid key.

@@ -246,9 +246,13 @@ fn includes_are_sorted_read_in_place_and_never_loop() {
 fn errors_say_where_and_what_to_write() {
     for (text, place, hint) in [
         ("\n# x\n lxc.utsnam = a\n", "test:3:2: ", Some("did you mean lxc.uts.name?")),
-        ("lxc.start.auto = 2\n", "test:1:18: ", None),
-        ("lxc.idmap = u 0 x 1", "test:1:17: ", None),
-        ("lxc.cap.drop = chown 'x", "test:1:22: ", None),
+        ("lxc.start.auto = 2\n", "test:1:18: ", Some("lxc.start.auto takes 0 or 1")),
+        (
+            "lxc.idmap = u 0 x 1",
+            "test:1:17: ",
+            Some("lxc.idmap takes for example u 0 100000 65536 or g 0 100000 65536"),
+        ),
+        ("lxc.cap.drop = chown 'x", "test:1:22: ", Some("lxc.cap.drop takes for example sys_admin chown or 5")),
         ("lxc.arch\n", "test:1:9: ", None),
         ("lxc.net.0.typ = veth\n", "test:1:1: ", Some("did you mean lxc.net.0.type?")),
         ("lxc. = 1\n", "test:1:1: ", None),
@@ -284,11 +288,11 @@ fn a_check_goes_on_to_the_end() {
         "lxc.utsname = a\nlxc.nonsense = 1\nlxc.start.auto = x\nlxc.net.0.type = none\nlxc.net.1.type = none\n\
          lxc.cap.drop = chown\nlxc.cap.keep = kill\nlxc.idmap = u 0 1 5\nlxc.idmap = u 3 9 5\n",
     );
-    let (config, problems) = check::file(&file).unwrap();
+    let check::Report { config, problems, .. } = check::file(&file).unwrap();
     assert_eq!(config.get("lxc.uts.name").as_deref(), Ok("a"));
     let found: Vec<_> = problems.iter().map(|p| (p.line, p.severity)).collect();
-    use Severity::{Error as E, Info as I};
-    assert_eq!(found, [(2, E), (3, E), (7, E), (1, I), (0, E), (0, E)], "{problems:#?}");
+    use Severity::{Error as E, Info as I, Warning as W};
+    assert_eq!(found, [(1, I), (2, E), (3, E), (5, W), (7, E), (9, E)], "{problems:#?}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The config engine: what a key is ([`Key`], [`Row`]), how text becomes a field and back ([`Slot`]), the grammar of a
-//! config file ([`syntax`]), the text that a save writes ([`text`]) and how it is written ([`file`]).
+//! config file ([`syntax`]), the text that a save writes ([`text`]) and how it is written (`file`).
 //!
 //! It knows no key: every feature owns its rows (`<feature>/keys.rs`) and `config` joins them. It refuses to act on any
-//! value, to log, and to open anything but the file that [`file`] is told to write.
+//! value, to log, and to open anything but the file that `file` is told to write.
 #![forbid(unsafe_code)]
 
 pub mod file;

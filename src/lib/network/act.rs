@@ -17,7 +17,7 @@ pub struct ScriptCall {
     pub command: String,
     /// `up` or `down`.
     pub kind: &'static str,
-    /// TYPE [LINK [HOSTVETH]].
+    /// `TYPE [LINK [HOSTVETH]]`.
     pub args: Vec<String>,
     /// `LXC_NET_*` and their values.
     pub env: Vec<(&'static str, String)>,

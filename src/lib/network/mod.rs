@@ -11,3 +11,4 @@ pub mod usernet;
 
 pub use act::{Network, ScriptCall, prepare};
 pub use conf::Conf;
+pub use prepare::{check, check_host};

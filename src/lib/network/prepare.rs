@@ -61,6 +61,26 @@ pub(super) fn devices(conf: &Conf, facts: &Facts) -> Result<Vec<Prepared>> {
         .collect()
 }
 
+/// What the devices say that cannot be, whatever the host has.
+pub fn check(conf: &Conf) -> Vec<Error> {
+    let unlinked = |d: &Device| Device { link: None, ..d.clone() };
+    let real = conf.devices.iter().filter(|(_, d)| d.kind != Kind::None);
+    real.filter_map(|(number, d)| one(*number, &unlinked(d), &mut None).err()).collect()
+}
+
+/// What this host lacks for devices that are right by themselves: bridges, addresses of a link.
+pub fn check_host(conf: &Conf) -> Vec<Error> {
+    let mut rtnl = None;
+    let real = conf.devices.iter().filter(|(_, d)| d.kind != Kind::None);
+    let mut wrong = Vec::new();
+    for (number, device) in real {
+        if one(*number, &Device { link: None, ..device.clone() }, &mut None).is_ok() {
+            wrong.extend(one(*number, device, &mut rtnl).err());
+        }
+    }
+    wrong
+}
+
 fn one(number: u32, conf: &Device, rtnl: &mut Option<Rtnl>) -> Result<Prepared> {
     let mut p = Prepared {
         number,

@@ -127,6 +127,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_input_panics(text in prop::collection::vec(any::<u8>(), 0..120), tidy in "[@a-z0-9 \t#\n]{0,80}") {
             parse(&text);

@@ -233,7 +233,7 @@ fn join_groups(client: &Client, options: &Options) -> Result<groups::Join> {
     };
     let mut joined = groups::join(dirs)?;
     if let Some(group) = joined.v2.take() {
-        joined.v2 = groups::leaf(&group, Ok).ok().or(Some(group));
+        joined.v2 = groups::leaf(&group).ok().or(Some(group));
     }
     Ok(joined)
 }
@@ -400,7 +400,8 @@ fn label(options: &Options, init: &Init) -> Result<Option<Label>> {
     };
     let text = text.split(|c| matches!(c, b'\n' | 0)).next().unwrap_or_default();
     // AppArmor shows the mode behind the profile: `name (enforce)`.
-    let text = if apparmor { text.split(|c| *c == b' ').next().unwrap_or_default() } else { text };
+    let mode = text.windows(2).rposition(|w| apparmor && w == b" (");
+    let text = mode.and_then(|at| text.get(..at)).unwrap_or(text);
     if text.is_empty() || (apparmor && text == b"unconfined") {
         return Ok(None);
     }

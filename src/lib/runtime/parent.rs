@@ -331,7 +331,7 @@ pub fn core_scheduling(s: &mut Starting) -> Result<()> {
 /// The id maps.
 ///
 /// # Errors
-/// As [`idmap::write`].
+/// As `idmap::write`.
 pub fn write_idmap(s: &mut Starting) -> Result<()> {
     if !s.facts.userns() {
         return Ok(());

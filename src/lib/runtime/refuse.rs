@@ -6,7 +6,7 @@ use super::plan::StartRequest;
 use crate::base::facts::Facts;
 use crate::base::ids::Ns;
 use crate::base::{Error, Result};
-use crate::config::Config;
+use crate::config::{Config, Problem, Severity, check};
 use crate::network::conf::{Device, Kind};
 
 /// One refused setting: how docs/keys-refused.txt writes it, and what of the config asks for it.
@@ -51,6 +51,8 @@ pub const TABLE: &[Refused] = &[
     },
 ];
 
+const LIST: &str = "docs/keys-refused.txt lists what this version refuses to start";
+
 /// Refuses by name what is not built yet.
 ///
 /// # Errors
@@ -58,9 +60,43 @@ pub const TABLE: &[Refused] = &[
 pub fn unbuilt(config: &Config) -> Result<()> {
     match TABLE.iter().find(|r| (r.asks)(config)) {
         None => Ok(()),
-        Some(r) => Err(Error::new(format!("{}: not built yet", r.setting))
-            .stage("start")
-            .hint("docs/keys-refused.txt lists what this version refuses to start")),
+        Some(r) => Err(Error::new(format!("{}: not built yet", r.setting)).stage("start").hint(LIST)),
+    }
+}
+
+/// All that [`unbuilt`] would refuse, for `lxc-config --check`, each under the key that asks for it.
+pub fn all_unbuilt(config: &Config) -> Vec<Problem> {
+    let asking = TABLE.iter().filter(|r| (r.asks)(config));
+    let problem = |r: &Refused| {
+        let key = r.setting.split(' ').next().unwrap_or_default();
+        let device = config.network.devices.iter().find(|(i, d)| {
+            let mut one = Config::default();
+            one.network.devices.insert(**i, (*d).clone());
+            (r.asks)(&one)
+        });
+        let key = device.map_or_else(|| key.to_string(), |(i, _)| key.replace("[i]", &i.to_string()));
+        Problem {
+            file: String::new(),
+            line: 0,
+            column: 0,
+            severity: Severity::Error,
+            text: format!("{}: not built yet", r.setting),
+            key,
+            hint: Some(LIST.to_string()),
+            errno: libc::ENOSYS,
+        }
+    };
+    asking.map(problem).collect()
+}
+
+/// Refuses what does not fit together, in the words of `lxc-config --check`.
+///
+/// # Errors
+/// The first conflict.
+pub fn conflicts(config: &Config) -> Result<()> {
+    match check::conflicts(config).into_iter().find(|p| p.severity == Severity::Error) {
+        None => Ok(()),
+        Some(problem) => Err(Error::from(problem).stage("config")),
     }
 }
 

@@ -58,6 +58,7 @@ pub fn run(request: &StartRequest) -> Result<Started> {
         return done;
     }
     refuse::unbuilt(&request.config)?;
+    refuse::conflicts(&request.config)?;
     let mut facts = plan::facts(request)?;
     refuse::harm(request, &facts)?;
     let mask = signal::block_all().ctx(|| "blocking signals".into())?;
@@ -287,14 +288,16 @@ fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
     let mut monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
     monitor.open_console(&request.config.terminal, request.daemonize)?;
     let mut ending = Ending { groups: Some(groups), monitor: Some(monitor), ..Ending::default() };
-    let mut config = request.config.clone();
+    // Only a reboot needs one of its own: the running config, which clients may have changed.
+    let mut running_config: Option<Box<crate::config::Config>> = None;
     let result = loop {
-        let once = once(request, &config, facts, mask, &mut ending, starter);
+        let config = running_config.as_deref().unwrap_or(&request.config);
+        let once = once(request, config, facts, mask, &mut ending, starter);
         match once {
             Ok((Outcome::Reboot, stack)) => {
                 ending.reboot = true;
                 if let Some(r) = &ending.running {
-                    config = r.config.clone();
+                    running_config = Some(Box::new(r.config.clone()));
                 }
                 if let Err(e) = unwind(stack, &mut ending) {
                     log_error!("{e}: no reboot");
@@ -342,6 +345,33 @@ fn once(
     ending: &mut Ending,
     starter: &mut Option<OwnedFd>,
 ) -> Result<Ended> {
+    let (begun, stack, pin) = launch(request, config, facts, mask, ending, starter);
+    if let Err(e) = begun {
+        return Err(undo_failed(e, stack, ending));
+    }
+    log_notice!("Started the container \"{}\"", facts.name);
+    let run = match (ending.monitor.as_mut(), ending.running.as_mut()) {
+        (Some(m), Some(r)) => m.run(r),
+        _ => Err(Error::new("nothing runs")),
+    };
+    drop(pin);
+    match run {
+        Ok(outcome) => Ok((outcome, stack)),
+        Err(e) => Err(undo_failed(e, stack, ending)),
+    }
+}
+
+/// Starts. What it leaves: how to undo it, and the rootfs's pin. Its large frame is gone while the container runs, hence
+/// never inlined.
+#[inline(never)]
+fn launch(
+    request: &StartRequest,
+    config: &crate::config::Config,
+    facts: &Facts,
+    mask: SigSet,
+    ending: &mut Ending,
+    starter: &mut Option<OwnedFd>,
+) -> (Result<()>, Undo<Ending>, Option<std::fs::File>) {
     let mut env = plan::hook_env(request, facts);
     if ending.reboot {
         crate::hook::run::set(&mut env, "LXC_TARGET", "reboot");
@@ -373,20 +403,7 @@ fn once(
         steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)).and_then(|()| tell_running(starter));
     // The rest of what was prepared is the child's by now; the pin stays as long as the container.
     let (stack, pin) = (std::mem::take(&mut s.undo), s.storage.pin.take());
-    drop(s);
-    if let Err(e) = begun {
-        return Err(undo_failed(e, stack, ending));
-    }
-    log_notice!("Started the container \"{}\"", facts.name);
-    let run = match (ending.monitor.as_mut(), ending.running.as_mut()) {
-        (Some(m), Some(r)) => m.run(r),
-        _ => Err(Error::new("nothing runs")),
-    };
-    drop(pin);
-    match run {
-        Ok(outcome) => Ok((outcome, stack)),
-        Err(e) => Err(undo_failed(e, stack, ending)),
-    }
+    (begun, stack, pin)
 }
 
 /// Tells the starter that init runs. A starter that has gone away meanwhile (^C) wants no container.

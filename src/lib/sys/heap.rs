@@ -9,7 +9,7 @@ unsafe extern "C" {
 }
 
 /// How much of the stack below is kept: what the next calls need anyway, bytes.
-const KEPT: usize = 12 << 10;
+const KEPT: usize = 4 << 10;
 /// How far down it is looked at, bytes.
 const DEEP: usize = 512 << 10;
 /// How far the first thread's stack reaches at most from its end, for this purpose, bytes.

@@ -40,8 +40,7 @@ pub fn add(c: &mut Cases) {
         }
         t.until("no group", |t| t.sh("find /sys/fs/cgroup -name 'lxc.*'").out.is_empty());
     })
-    .differs("no-cgroups-left")
-    .needs(&[Need::CgroupV1]);
+    .differs("no-cgroups-left");
 
     c.add("cgroup.limits_v1", |t| {
         t.run(
@@ -104,12 +103,6 @@ pub fn add(c: &mut Cases) {
         let dir = t.payload("memory", "c1");
         assert_eq!(t.read(dir.join("memory.max")), "67108864\n");
         assert_eq!(t.read(dir.join("pids.max")), "50\n");
-    })
-    .needs(&[Need::CgroupV2]);
-
-    c.add("cgroup.v1_keys_are_skipped_on_v2", |t| {
-        t.run("c1", "lxc.cgroup.memory.limit_in_bytes = 64M\nlxc.cgroup.devices.deny = a");
-        assert_eq!(t.inside("c1", "echo x > /dev/null && echo ok"), "ok");
     })
     .needs(&[Need::CgroupV2]);
 

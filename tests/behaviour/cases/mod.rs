@@ -4,6 +4,7 @@ use crate::case::Cases;
 
 mod attach;
 mod cgroups;
+mod check;
 mod common;
 mod config;
 mod console;
@@ -22,6 +23,7 @@ pub mod options;
 mod start;
 mod stop;
 mod systemd;
+mod v2;
 
 /// Every case, in the order of the files.
 pub fn all() -> Cases {
@@ -37,12 +39,14 @@ pub fn all() -> Cases {
     stop::add(&mut c);
     destroy::add(&mut c);
     config::add(&mut c);
+    check::add(&mut c);
     inside::add(&mut c);
     cgroups::add(&mut c);
     hooks::add(&mut c);
     network::add(&mut c);
     life::add(&mut c);
     systemd::add(&mut c);
+    v2::add(&mut c);
     hostile::add(&mut c);
     mixed::add(&mut c);
     options::add(&mut c);

@@ -98,7 +98,7 @@ member! {
 
 member! {
     /// Forgets what is configured.
-    clear_config(h) -> (), else (), {
+    clear_config(h), {
         h.with(|i| i.container.clear_config());
     }
 }

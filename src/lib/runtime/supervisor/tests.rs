@@ -49,10 +49,12 @@ fn monitor(name: &str, scripts: &'static [&'static str]) -> (Client, std::thread
         let mut outcomes = Vec::new();
         for (i, script) in scripts.iter().enumerate() {
             monitor.announce(State::Starting);
-            let child = init(script);
+            let mut child = init(script);
             let mut running = running(child.id() as i32);
             outcomes.push(monitor.run(&mut running).unwrap());
             assert!(running.status.is_some());
+            // The monitor has reaped it.
+            assert!(child.wait().is_err());
             monitor.announce(State::Stopping);
             if i + 1 == scripts.len() {
                 monitor.close_command();

@@ -118,6 +118,11 @@ fn add(file: &str, ctx: &mut ScmpFilterContext, rule: &Rule, arch: ScmpArch) -> 
 /// MNT_FORCE of umount2(2).
 const FORCE: u64 = 1;
 
+/// Whether libseccomp has a system call of this name.
+pub fn is_known(name: &str) -> bool {
+    ScmpSyscall::from_name(name).is_ok()
+}
+
 fn resolve(name: &str, arch: ScmpArch) -> Option<ScmpSyscall> {
     // On every architecture by the native number: libseccomp translates. A name that the native one lacks has a
     // negative stand-in, a name that `arch` lacks is no rule there.

@@ -43,6 +43,23 @@ pub fn program(path: &str) -> Result<Program> {
     Ok(made)
 }
 
+/// The rules of a policy whose system call no architecture of this machine has, each with its place: they do nothing.
+pub fn unknown_calls(file: &str, policy: &parse::Policy) -> Vec<String> {
+    let unknown = |rule: &&parse::Rule| match &rule.call {
+        parse::Call::Name(name) => name != "reject_force_umount" && !compile::is_known(name),
+        parse::Call::Number(_) => false,
+    };
+    let name = |rule: &parse::Rule| match &rule.call {
+        parse::Call::Name(name) => name.clone(),
+        parse::Call::Number(n) => n.to_string(),
+    };
+    let here = policy.rules.iter().filter(unknown);
+    here.map(|r| {
+        format!("{file}:{}:1: {} is no system call that libseccomp knows: the rule does nothing", r.line, name(r))
+    })
+    .collect()
+}
+
 /// The same by the policy's text, past the cache.
 ///
 /// # Errors
