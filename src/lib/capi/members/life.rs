@@ -2,7 +2,7 @@
 
 use super::member;
 use crate::base::{Error, Result, units};
-use crate::capi::guard::{set_errno, told, truth};
+use crate::capi::guard::{by, set_errno, told, truth};
 use crate::capi::handle::Handle;
 use crate::capi::memory::{self, Text, Words};
 use crate::container::life::StartOptions;
@@ -60,7 +60,7 @@ fn begin(h: Handle, useinit: bool, mut argv: Vec<CString>) -> Result<bool> {
 member! {
     /// Kills it.
     stop(h) -> bool, else false, {
-        truth(h.copy().stop().map(|_| true))
+        truth(h.copy().stop().map(|_| true).map_err(|e| by(&h.client(), e)))
     }
 }
 
@@ -79,7 +79,7 @@ member! {
     /// Asks init to halt.
     shutdown(h, timeout: c_int) -> bool, else false, {
         let done = stop::shutdown(&h.client(), signal(h, "lxc.signal.halt"), limit(timeout));
-        truth(done.map(|how| how != Stopped::TimedOut))
+        truth(done.map(|how| how != Stopped::TimedOut).map_err(|e| by(&h.client(), e)))
     }
 }
 
@@ -87,7 +87,7 @@ member! {
     /// Asks init to boot again.
     reboot(h) -> bool, else false, {
         let done = stop::reboot(&h.client(), signal(h, "lxc.signal.reboot"), Some(Duration::ZERO));
-        truth(done.map(|how| how == Stopped::Done))
+        truth(done.map(|how| how == Stopped::Done).map_err(|e| by(&h.client(), e)))
     }
 }
 
@@ -95,14 +95,15 @@ member! {
     /// The same, and waits.
     reboot2(h, timeout: c_int) -> bool, else false, {
         let done = stop::reboot(&h.client(), signal(h, "lxc.signal.reboot"), limit(timeout));
-        truth(done.map(|how| how != Stopped::TimedOut))
+        truth(done.map(|how| how != Stopped::TimedOut).map_err(|e| by(&h.client(), e)))
     }
 }
 
 member! {
     /// Freezes it.
     freeze(h) -> bool, else false, {
-        truth(freezer::freeze(&h.client()).map(|()| true))
+        let client = h.client();
+        truth(freezer::freeze(&client).map(|()| true).map_err(|e| by(&client, e)))
     }
 }
 
@@ -113,7 +114,7 @@ member! {
         if client.state() == Ok(State::Stopped) {
             return h.with(|i| i.container.config().is_some());
         }
-        truth(freezer::unfreeze(&client).map(|()| true))
+        truth(freezer::unfreeze(&client).map(|()| true).map_err(|e| by(&client, e)))
     }
 }
 
@@ -122,7 +123,7 @@ member! {
     wait(h, state: Text, timeout: c_int) -> bool, else false, {
         let Some(states) = state.text() else { return false };
         match parse_states(states) {
-            Ok(states) => truth(h.copy().wait(&states, limit(timeout))),
+            Ok(states) => truth(h.copy().wait(&states, limit(timeout)).map_err(|e| by(&h.client(), e))),
             Err(e) => {
                 set_errno(libc::EINVAL);
                 told(&e);
