@@ -52,7 +52,7 @@ fn by_program(program: &Path, request: &StartRequest) -> Result<Started> {
     let high = |fd: OwnedFd| sys::fd::dup_above(fd.as_fd(), ANSWER + 1).ctx(what);
     let (memory, write) = (high(memory)?, high(write)?);
     let fds = [(memory.as_raw_fd(), REQUEST), (write.as_raw_fd(), ANSWER)];
-    let pid = process::spawn(&path, &args, &fds).ctx(what)?;
+    let pid = process::spawn(&path, &args, &fds, false).ctx(what)?;
     // While this end is open the answer has no end.
     drop((memory, write));
     let mut answer = Vec::new();

@@ -10,6 +10,7 @@ mod console;
 mod create;
 mod destroy;
 mod execute;
+mod faults;
 mod hooks;
 mod hostile;
 mod info;
@@ -45,6 +46,7 @@ pub fn all() -> Cases {
     systemd::add(&mut c);
     hostile::add(&mut c);
     mixed::add(&mut c);
+    faults::add(&mut c);
     options::add(&mut c);
     c
 }
