@@ -261,6 +261,11 @@ impl Server {
         });
     }
 
+    /// Whether somebody waits for the end that he has asked for.
+    pub fn holds_stop(&self) -> bool {
+        self.conns.iter().any(|c| matches!(c.stage, Stage::Stop))
+    }
+
     /// Init has ended: reservations of its terminals end with them.
     pub fn end_of_terminals(&mut self, served: &mut dyn Served) {
         let over = |c: &Conn| matches!(c.stage, Stage::Tty(_)).then_some(c.token);
