@@ -500,7 +500,7 @@ mod tests {
             exit_now(1)
         });
         assert_eq!(exit_code(wait_pid(child.unwrap().pid, 0).unwrap().1), 9);
-        let pid = spawn(c"/bin/sh", &args, &[(2, 2)]).unwrap();
+        let pid = spawn(c"/bin/sh", &args, &[(2, 2)], false).unwrap();
         assert_eq!(exit_code(wait_pid(pid, 0).unwrap().1), 9);
         assert!(thread_count() >= 1);
     }
