@@ -194,11 +194,28 @@ fn kills(c: &mut Cases) {
                 });
                 t.start("c1");
                 t.sh("lxc-stop -k -n c1").ok();
-                litter(t);
             })
+            .differs("killed-start-clears")
             .limit(300);
         }
     }
+
+    c.add("faults.monitor_killed_in_a_hook", |t| {
+        t.script("/tmp/hook", "echo $PPID > /tmp/monitor\nexec sleep 4321\n");
+        t.mk("c1", "lxc.hook.pre-start = /tmp/hook");
+        let mut bg = t.spawn("exec lxc-start -n c1");
+        t.until("the hook runs", |t| t.read("/tmp/monitor").ends_with('\n') && !sleepers(t).is_empty());
+        let m = t.monitor_pid("c1").unwrap_or(0);
+        t.kill(m, Signal::SIGKILL);
+        bg.wait(10).code(1).err_has("the monitor ended without a word");
+        assert_eq!(t.state("c1"), "STOPPED");
+        for pid in sleepers(t) {
+            t.kill(pid, Signal::SIGKILL);
+        }
+        t.sh("sed -i /lxc.hook/d /var/lib/lxc/c1/config").ok();
+        t.start("c1");
+    })
+    .differs("killed-start-clears");
 
     c.add("faults.monitor_killed_at_random", |t| {
         t.mk("c1", "lxc.net.0.type = veth\nlxc.net.0.link = br0\nlxc.net.0.flags = up\nlxc.net.0.veth.pair = vc1");
@@ -219,17 +236,10 @@ fn kills(c: &mut Cases) {
         t.sh("lxc-start -n c1").ok();
         t.sh("ip link show vc1").ok();
         t.sh("lxc-stop -k -n c1").ok();
-        litter(t);
     })
     .needs(&[Need::Bridge])
+    .differs("killed-start-clears")
     .limit(300);
-}
-
-/// The groups that the reference leaves when its monitor is killed.
-fn litter(t: &mut T) {
-    if t.reference {
-        t.sh("find /sys/fs/cgroup -depth -name 'lxc.*' -exec rmdir {} \\;");
-    }
 }
 
 /// Where a hook of that kind can write and be run from: the rootfs for those that run after pivot_root.
@@ -348,7 +358,8 @@ fn callers(c: &mut Cases) {
         t.sh("lxc-execute -n c1 -- true <&- >&- 2>&-").ok();
         let config = t.read("/var/lib/lxc/c1/config");
         assert!(config.starts_with("lxc.rootfs.path"), "nothing was written into it");
-    });
+    })
+    .differs("closed-standard-descriptors");
 }
 
 fn leaks(c: &mut Cases) {
