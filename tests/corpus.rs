@@ -43,7 +43,7 @@ fn dictionary() -> String {
     let mut words = BTreeSet::new();
     for (_, row) in rows() {
         words.insert(row.sample_name());
-        words.extend(row.legacy().map(|l| l.replace('*', &row.info().sub).replace("[i]", "0")));
+        words.extend(row.legacy().map(|l| l.replace('*', row.info().sub).replace("[i]", "0")));
         let samples = row.info().good.iter().chain(&row.info().bad).map(|s| s.to_string()).collect::<Vec<_>>();
         words.extend(samples.into_iter().filter(|s| s.is_ascii() && !s.is_empty() && s.len() < 60));
     }
@@ -62,7 +62,7 @@ fn dictionary_and_seeds_are_those_of_the_key_table() {
             }
             for old in row.legacy() {
                 let good = row.info().good[0].trim_matches('-');
-                text.push_str(&format!("{} = {good}\n", old.replace('*', &row.info().sub).replace("[i]", "0")));
+                text.push_str(&format!("{} = {good}\n", old.replace('*', row.info().sub).replace("[i]", "0")));
             }
         }
         wanted.push((fuzz().join(format!("corpus/config/samples-{section:?}").to_lowercase()), text));
