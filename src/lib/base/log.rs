@@ -6,19 +6,23 @@
 //! Lines: lxc.container.conf(5), section LOGGING; `PROG NAME TIME LEVEL CATEGORY - FILE:FUNC:LINE - MESSAGE`.
 #![forbid(unsafe_code)]
 
+mod line;
+#[cfg(test)]
+mod tests;
+
 use super::paths::dirs;
+use line::Line;
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, TryLockError};
 
-/// The longest line that leaves in one piece; what is beyond is cut.
-const LINE_MAX: usize = 4096;
 /// How much of a first cause is kept.
 const CAUSE_MAX: usize = 512;
 
@@ -146,6 +150,8 @@ struct Sink {
     quiet: bool,
     file: Option<Arc<File>>,
     path: Option<PathBuf>,
+    /// A connection to syslogd and the facility.
+    syslog: Option<(Arc<UnixDatagram>, u32)>,
     /// The command line gave it: a config does not change it.
     fixed_level: bool,
     fixed_file: bool,
@@ -160,6 +166,7 @@ impl Default for Sink {
             quiet: true,
             file: None,
             path: None,
+            syslog: None,
             fixed_level: false,
             fixed_file: false,
         }
@@ -247,6 +254,31 @@ pub fn apply_config(level: Option<Level>, file: Option<&Path>) -> super::Result<
     result
 }
 
+/// The facilities of syslog(3), by number.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "", "", "",
+    "", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+];
+
+/// `lxc.log.syslog`: messages go to the system's log as well, under this facility.
+///
+/// # Errors
+/// The facility is unknown, or nobody listens at /dev/log.
+pub fn apply_syslog(facility: &str) -> super::Result<()> {
+    let number = FACILITIES.iter().position(|f| !f.is_empty() && *f == facility);
+    let number = number.and_then(|n| u32::try_from(n).ok());
+    let number = number.ok_or_else(|| super::Error::new(format!("lxc.log.syslog = {facility}: unknown facility")))?;
+    let socket = UnixDatagram::unbound()
+        .and_then(|s| s.connect("/dev/log").map(|()| s))
+        .and_then(|s| s.set_nonblocking(true).map(|()| s))
+        .map_err(|e| super::Error::io(&e, "lxc.log.syslog: /dev/log"))?;
+    if let Some(mut sink) = snapshot() {
+        sink.syslog = Some((Arc::new(socket), number));
+        install(sink);
+    }
+    Ok(())
+}
+
 /// Opens the log file anew by its path, in a process that did not inherit the descriptor.
 ///
 /// # Errors
@@ -278,7 +310,7 @@ pub fn set_name(name: &str) {
     }
 }
 
-/// The open log file's descriptor: one that closing all others must spare.
+/// The open log file's descriptor: one that closing all others must spare. (All of ours are close-on-exec.)
 pub fn fd() -> Option<RawFd> {
     snapshot().and_then(|s| s.file.as_ref().map(|f| f.as_raw_fd()))
 }
@@ -504,12 +536,18 @@ impl log::Log for Logger {
             }
             if !sink.quiet && level >= Level::Error && STDERR_ON.load(Ordering::Relaxed) {
                 let mut buf = Line::new();
-                stderr_line(&mut buf, sink, record);
+                line::stderr_line(&mut buf, sink, record);
                 let _ = nix::unistd::write(std::io::stderr(), buf.finish());
+            }
+            if let Some((socket, facility)) = &sink.syslog {
+                let mut buf = Line::new();
+                line::syslog_line(&mut buf, sink, level, *facility, std::process::id(), record);
+                // A daemon that is gone or slow costs the line, never time.
+                let _ = socket.send(buf.text());
             }
             if let Some(file) = &sink.file {
                 let mut buf = Line::new();
-                file_line(&mut buf, sink, level, record, now());
+                line::file_line(&mut buf, sink, level, record, line::now());
                 let _ = nix::unistd::write(&**file, buf.finish());
             }
         });
@@ -528,115 +566,6 @@ fn keep_cause(record: &log::Record<'_>) {
         to.copy_from_slice(from);
     }
     CAUSE.set((len, kept));
-}
-
-/// A line being built, on the stack. Control characters in it become `?`: a line stays one line, whatever is logged.
-struct Line {
-    buf: [u8; LINE_MAX],
-    len: usize,
-}
-
-impl Line {
-    fn new() -> Self {
-        Line { buf: [0; LINE_MAX], len: 0 }
-    }
-
-    fn text(&self) -> &[u8] {
-        self.buf.get(..self.len).unwrap_or_default()
-    }
-
-    fn finish(&mut self) -> &[u8] {
-        if let Some(b) = self.buf.get_mut(self.len) {
-            *b = b'\n';
-            self.len += 1;
-        }
-        self.text()
-    }
-}
-
-impl fmt::Write for Line {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        for b in s.bytes() {
-            if self.len + 1 >= LINE_MAX {
-                break;
-            }
-            if let Some(to) = self.buf.get_mut(self.len) {
-                *to = if b < b' ' && b != b'\t' || b == 0x7f { b'?' } else { b };
-                self.len += 1;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The function's own name in the path that `type_name` gave for an item inside of it.
-fn function_name(path: &str) -> &str {
-    let path = path.strip_suffix("::here").unwrap_or(path);
-    path.rsplit("::").find(|p| !p.starts_with('{')).unwrap_or(path)
-}
-
-/// The module's last part; a tool's own messages belong to `lxc_TOOL`, as in LXC.
-fn category(target: &str) -> (&'static str, &str) {
-    let path = target.split('!').next().unwrap_or(target);
-    let last = path.rsplit("::").next().unwrap_or(path);
-    (if path.starts_with("lxc::cli::") { "lxc_" } else { "" }, last)
-}
-
-fn stderr_line(out: &mut Line, sink: &Sink, record: &log::Record<'_>) {
-    let _ = write!(out, "{}: ", sink.prog);
-    if !sink.name.is_empty() {
-        let _ = write!(out, "{}: ", sink.name);
-    }
-    let _ = write!(
-        out,
-        "{}: {}: {} {}",
-        record.file().unwrap_or("?"),
-        function_name(record.module_path().unwrap_or("?")),
-        record.line().unwrap_or(0),
-        record.args()
-    );
-}
-
-fn file_line(out: &mut Line, sink: &Sink, level: Level, record: &log::Record<'_>, time: (i64, u32)) {
-    let _ = write!(out, "{} ", sink.prog);
-    if !sink.name.is_empty() {
-        let _ = write!(out, "{} ", sink.name);
-    }
-    timestamp(out, time);
-    let (prefix, category) = category(record.target());
-    let _ = write!(
-        out,
-        " {:<8} {prefix}{category} - {}:{}:{} - {}",
-        level.name(),
-        record.file().unwrap_or("?"),
-        function_name(record.module_path().unwrap_or("?")),
-        record.line().unwrap_or(0),
-        record.args()
-    );
-}
-
-fn now() -> (i64, u32) {
-    match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-        Ok(d) => (i64::try_from(d.as_secs()).unwrap_or(0), d.subsec_millis()),
-        Err(_) => (0, 0),
-    }
-}
-
-/// `YYYYMMDDhhmmss.mmm` in UTC, by the civil calendar (no localtime(3): it takes a lock).
-fn timestamp(out: &mut Line, (secs, millis): (i64, u32)) {
-    let (day, rest) = (secs.div_euclid(86400), secs.rem_euclid(86400));
-    // Days are counted from 1 March of year 0, so that a leap day ends a year; 400 years have 146,097 days.
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let mday = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let _ =
-        write!(out, "{year:04}{month:02}{mday:02}{:02}{:02}{:02}.{millis:03}", rest / 3600, rest / 60 % 60, rest % 60);
 }
 
 #[doc(hidden)]
@@ -684,121 +613,3 @@ macro_rules! log_alert { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::
 /// Logs at FATAL.
 #[macro_export]
 macro_rules! log_fatal { ($($t:tt)+) => { $crate::__lxc_log!($crate::base::log::Level::Fatal, concat!(module_path!(), "!FATAL"), $($t)+) } }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sink(name: &str) -> Sink {
-        Sink { prog: "lxc-start".into(), name: name.into(), ..Sink::default() }
-    }
-
-    fn text(f: impl FnOnce(&mut Line)) -> String {
-        let mut line = Line::new();
-        f(&mut line);
-        String::from_utf8_lossy(line.finish()).into_owned()
-    }
-
-    fn record(target: &str, run: impl FnOnce(&log::Record<'_>)) {
-        run(&log::Record::builder()
-            .level(log::Level::Info)
-            .target(target)
-            .module_path(Some("lxc::runtime::start::lxc_init::here"))
-            .file(Some("src/lib/runtime/start.rs"))
-            .line(Some(881))
-            .args(format_args!("Container \"cli3\" is initialized"))
-            .build());
-    }
-
-    #[test]
-    fn classic_lines() {
-        record("lxc::runtime::start", |r| {
-            assert_eq!(
-                text(|l| file_line(l, &sink("cli3"), Level::Info, r, (1_795_448_339, 397))),
-                "lxc-start cli3 20261123153859.397 INFO     start - src/lib/runtime/start.rs:lxc_init:881 - Container \"cli3\" is initialized\n"
-            );
-            assert_eq!(
-                text(|l| stderr_line(l, &sink(""), r)),
-                "lxc-start: src/lib/runtime/start.rs: lxc_init: 881 Container \"cli3\" is initialized\n"
-            );
-        });
-        record("lxc::cli::freeze!NOTICE", |r| {
-            assert_eq!(Level::of(r), Level::Notice);
-            assert!(
-                text(|l| file_line(l, &sink(""), Level::Notice, r, (0, 0)))
-                    .starts_with("lxc-start 19700101000000.000 NOTICE   lxc_freeze - ")
-            );
-        });
-    }
-
-    #[test]
-    fn dates() {
-        for (secs, want) in [
-            (951_782_400, "20000229000000.007"),
-            (-1, "19691231235959.007"),
-            (4_107_542_399, "21000228235959.007"),
-            (4_107_542_400, "21000301000000.007"),
-        ] {
-            assert_eq!(text(|l| timestamp(l, (secs, 7))).trim_end(), want);
-        }
-    }
-
-    #[test]
-    fn levels() {
-        assert_eq!(parse_level("notice"), Level::Notice);
-        assert_eq!(parse_level("bogus"), Level::NotSet);
-        assert_eq!(Level::from_number(8), Some(Level::Fatal));
-        assert_eq!(Level::from_number(9), None);
-        assert_eq!(Level::from_number(-1), None);
-    }
-
-    #[test]
-    fn a_line_stays_one_line_and_is_cut() {
-        assert_eq!(text(|l| l.write_str("a\nb\x1b[2J\tc").unwrap()), "a?b?[2J\tc\n");
-        let long = text(|l| l.write_str(&"x".repeat(10_000)).unwrap());
-        assert_eq!(long.len(), LINE_MAX);
-        assert!(long.ends_with("x\n"));
-    }
-
-    #[test]
-    fn names_of_functions() {
-        assert_eq!(function_name("lxc::cli::ls::run::here"), "run");
-        assert_eq!(function_name("lxc::cli::ls::run::{{closure}}::here"), "run");
-        assert_eq!(function_name("<lxc::a::B as lxc::c::D>::go::here"), "go");
-    }
-
-    #[test]
-    fn a_file_takes_the_lines_and_config_does_not_override_the_command_line() {
-        let dir = std::env::temp_dir().join(format!("lxc-log-test-{}", std::process::id()));
-        let file = dir.join("sub/x.log");
-        init(&Setup {
-            prog: "lxc-test".into(),
-            name: "c1".into(),
-            file: Some(file.clone()),
-            quiet: true,
-            level: Some("debug".into()),
-            ..Setup::default()
-        })
-        .unwrap();
-        apply_config(Some(Level::Trace), Some(&dir.join("other.log"))).unwrap();
-        crate::log_trace!("not this");
-        watch_cause();
-        crate::log_error!(errno = libc::ENOENT, "Failed to open {}", "x");
-        crate::log_fatal!("later");
-        {
-            let _scope = scope("c2");
-            crate::log_debug!("of another container");
-        }
-        assert_eq!(first_cause().as_deref(), Some("No such file or directory - Failed to open x"));
-        close();
-        crate::log_error!("after the end");
-        let got = std::fs::read_to_string(&file).unwrap();
-        let _ = std::fs::remove_dir_all(&dir);
-        let lines: Vec<&str> = got.lines().collect();
-        assert_eq!(lines.len(), 3, "{got}");
-        assert!(lines[0].contains(" ERROR    tests - src/lib/base/log.rs:a_file_takes_the_lines"), "{got}");
-        assert!(lines[0].ends_with(" - No such file or directory - Failed to open x"), "{got}");
-        assert!(lines[1].contains(" FATAL    tests - "), "{got}");
-        assert!(lines[2].starts_with("lxc-test c2 ") && lines[2].contains(" DEBUG "), "{got}");
-    }
-}

@@ -12,7 +12,7 @@ use crate::sys::process::{self, ExecArgs};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -36,21 +36,22 @@ pub enum Output {
 
 /// What to run.
 #[derive(Debug, Clone)]
-pub struct Command {
+pub struct Command<'a> {
     argv: Vec<OsString>,
     envp: Vec<OsString>,
     output: Output,
     limit: Option<Duration>,
+    until: Vec<BorrowedFd<'a>>,
 }
 
-impl Command {
+impl<'a> Command<'a> {
     /// A program with the caller's environment; a name without a slash is looked for on its PATH.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut envp = Vec::new();
         for (key, value) in std::env::vars_os() {
             envp.push([key, value].join(OsStr::new("=")));
         }
-        Self { argv: vec![program.as_ref().to_owned()], envp, output: Output::Lines, limit: None }
+        Self { argv: vec![program.as_ref().to_owned()], envp, output: Output::Lines, limit: None, until: Vec::new() }
     }
 
     /// `/bin/sh -c TEXT`.
@@ -103,6 +104,14 @@ impl Command {
         self
     }
 
+    /// Kills the program, and what it has started (it gets a process group of its own), as soon as one of these can be
+    /// read.
+    #[must_use]
+    pub fn until(mut self, fds: impl IntoIterator<Item = BorrowedFd<'a>>) -> Self {
+        self.until = fds.into_iter().collect();
+        self
+    }
+
     /// Runs it to its end. What it leaves running in the background is not waited for, and its output is read no longer.
     ///
     /// # Errors
@@ -113,8 +122,8 @@ impl Command {
         let (path, args) = self.rendered().map_err(|e| e_what(e, what()))?;
         match self.output {
             Output::Inherit => {
-                let pid = process::spawn(&path, &args, &[]).ctx(what)?;
-                wait(pid, None, self.limit, &mut each_line).ctx(what)
+                let pid = process::spawn(&path, &args, &[], self.grouped()).ctx(what)?;
+                self.wait(pid, None, &mut each_line).ctx(what)
             }
             Output::Lines => {
                 let (read, write) = fd::pipe().ctx(what)?;
@@ -122,10 +131,10 @@ impl Command {
                 let null = File::open("/dev/null").and_then(|f| fd::dup_above(f.as_fd(), 3)).ctx(what)?;
                 let write = fd::dup_above(write.as_fd(), 3).ctx(what)?;
                 let (i, o): (RawFd, RawFd) = (null.as_raw_fd(), write.as_raw_fd());
-                let pid = process::spawn(&path, &args, &[(i, 0), (o, 1), (o, 2)]).ctx(what)?;
+                let pid = process::spawn(&path, &args, &[(i, 0), (o, 1), (o, 2)], self.grouped()).ctx(what)?;
                 drop((null, write));
                 fd::set_nonblocking(read.as_fd(), true).ctx(what)?;
-                wait(pid, Some(read), self.limit, &mut each_line).ctx(what)
+                self.wait(pid, Some(read), &mut each_line).ctx(what)
             }
         }
     }
@@ -182,12 +191,14 @@ pub struct Status {
     pub raw: i32,
     /// It ran longer than it may and was killed.
     pub timed_out: bool,
+    /// It was killed because of [`Command::until`].
+    pub ended_early: bool,
 }
 
 impl Status {
     /// Whether it exited with 0.
     pub fn success(self) -> bool {
-        self.raw == 0 && !self.timed_out
+        self.raw == 0 && !self.timed_out && !self.ended_early
     }
 
     /// Its exit code, 128 + N for signal N.
@@ -208,54 +219,62 @@ impl std::fmt::Display for Status {
     }
 }
 
-// Reads until the program has ended, then what is left in the pipe; kills it when the time is over.
-fn wait(pid: i32, out: Option<OwnedFd>, limit: Option<Duration>, each: &mut dyn FnMut(&str)) -> io::Result<Status> {
-    let until = limit.and_then(|l| Instant::now().checked_add(l));
-    let mut lines = Lines::default();
-    let mut timed_out = false;
-    let mut out = out;
-    match process::pidfd_open(pid) {
-        Ok(pidfd) => loop {
-            let ms = until.map_or(-1, remaining_ms);
-            let end = PollFd::new(pidfd.as_fd(), POLLIN);
-            let (ended, output) = match &out {
-                Some(o) => {
-                    let mut set = [end, PollFd::new(o.as_fd(), POLLIN)];
-                    poll(&mut set, ms)?;
-                    (set[0].revents() != 0, set[1].revents() != 0)
+// How much is read once the program has ended: what its pipe can hold. Who writes on in the background is not waited for.
+const REST_MAX: usize = 1 << 16;
+
+impl Command<'_> {
+    fn grouped(&self) -> bool {
+        !self.until.is_empty()
+    }
+
+    // Reads until the program has ended, then what is left in the pipe; kills it when the time is over.
+    fn wait(&self, pid: i32, out: Option<OwnedFd>, each: &mut dyn FnMut(&str)) -> io::Result<Status> {
+        let until = self.limit.and_then(|l| Instant::now().checked_add(l));
+        let mut lines = Lines::default();
+        let mut status = Status { raw: 0, timed_out: false, ended_early: false };
+        let mut out = out;
+        match process::pidfd_open(pid) {
+            Ok(pidfd) => loop {
+                let mut set = vec![PollFd::new(pidfd.as_fd(), POLLIN)];
+                set.extend(self.until.iter().map(|f| PollFd::new(*f, POLLIN)));
+                set.extend(out.iter().map(|o| PollFd::new(o.as_fd(), POLLIN)));
+                poll(&mut set, until.map_or(-1, remaining_ms))?;
+                let mut came = set.iter().map(|p| p.revents() != 0);
+                let ended = came.next().unwrap_or(false);
+                let called = came.by_ref().take(self.until.len()).fold(false, |a, b| a | b);
+                let output = came.next().unwrap_or(false);
+                drop(set);
+                if (ended || output)
+                    && let Some(o) = &out
+                    && lines.read(o, each, if ended { REST_MAX } else { 1 })?
+                {
+                    out = None;
                 }
-                None => {
-                    let mut set = [end];
-                    poll(&mut set, ms)?;
-                    (set[0].revents() != 0, false)
+                if ended {
+                    break;
                 }
-            };
-            if (ended || output)
-                && let Some(o) = &out
-                && lines.read(o, each, ended)?
-            {
-                out = None;
-            }
-            if ended {
-                break;
-            }
-            if !timed_out && until.is_some_and(|u| u <= Instant::now()) {
-                timed_out = true;
-                process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL)?;
-                break;
-            }
-        },
-        // Before Linux 5.3: the end of the output stands for the end of the program.
-        Err(_) => {
-            if let Some(o) = &out {
-                fd::set_nonblocking(o.as_fd(), false)?;
-                lines.read(o, each, true)?;
+                status.timed_out = until.is_some_and(|u| u <= Instant::now());
+                status.ended_early = called;
+                if status.timed_out || called {
+                    if self.grouped() {
+                        let _ = process::kill(-pid, libc::SIGKILL);
+                    }
+                    process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL)?;
+                    break;
+                }
+            },
+            // Before Linux 5.3: the end of the output stands for the end of the program.
+            Err(_) => {
+                if let Some(o) = &out {
+                    fd::set_nonblocking(o.as_fd(), false)?;
+                    lines.read(o, each, usize::MAX)?;
+                }
             }
         }
+        lines.finish(each);
+        status.raw = process::wait_pid(pid, 0)?.1;
+        Ok(status)
     }
-    lines.finish(each);
-    let (_, raw) = process::wait_pid(pid, 0)?;
-    Ok(Status { raw, timed_out })
 }
 
 fn remaining_ms(until: Instant) -> i32 {
@@ -270,20 +289,22 @@ struct Lines {
 }
 
 impl Lines {
-    // Reads once, or all that is there; true at the end of the output.
-    fn read(&mut self, out: &OwnedFd, each: &mut dyn FnMut(&str), all: bool) -> io::Result<bool> {
+    // Reads what is there, until it is at least `enough` bytes; true at the end of the output.
+    fn read(&mut self, out: &OwnedFd, each: &mut dyn FnMut(&str), enough: usize) -> io::Result<bool> {
         let mut buf = [0; 4096];
-        loop {
+        let mut had = 0;
+        while had < enough {
             match fd::read_into(out.as_fd(), &mut buf) {
                 Ok(0) => return Ok(true),
-                Ok(n) => self.take(buf.get(..n).unwrap_or_default(), each),
+                Ok(n) => {
+                    self.take(buf.get(..n).unwrap_or_default(), each);
+                    had += n;
+                }
                 Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => return Ok(false),
                 Err(e) => return Err(e),
             }
-            if !all {
-                return Ok(false);
-            }
         }
+        Ok(false)
     }
 
     fn take(&mut self, bytes: &[u8], each: &mut dyn FnMut(&str)) {
@@ -350,6 +371,12 @@ mod tests {
         assert!(status.timed_out && !status.success());
         assert_eq!(lines, ["a"]);
         assert_eq!(status.to_string(), "took too long and was killed");
+        let (status, lines) = Command::shell("yes & echo $! >&2; exit 0").collect().unwrap();
+        assert!(status.success() && lines.len() < 1 << 20);
+        let (read, write) = fd::pipe().unwrap();
+        drop(write);
+        let (status, _) = Command::shell("sleep 60; echo never").until([read.as_fd()]).collect().unwrap();
+        assert!(status.ended_early && !status.timed_out && !status.success());
         let (status, lines) = Command::shell("sleep 2 & echo b").collect().unwrap();
         assert!(status.success());
         assert_eq!(lines, ["b"]);

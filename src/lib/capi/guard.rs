@@ -76,10 +76,29 @@ fn planted(name: &str) {
 
 /// Puts a failure where C finds it: the log and errno.
 pub fn told(e: &Error) {
+    if e.told {
+        return;
+    }
     crate::log_error!("{e}");
     if e.errno != 0 {
         set_errno(e.errno);
     }
+}
+
+/// A failure of something that was asked of a monitor: where it carries no number, the connection tells which.
+pub fn by(client: &crate::ipc::Client, e: Error) -> Error {
+    if e.errno != 0 {
+        return e;
+    }
+    let errno = match client.init_pid() {
+        Ok(Some(_)) => 0,
+        Ok(None) => libc::ECONNREFUSED,
+        Err(f) => f.errno(),
+    };
+    // Not into the text, which says it in words.
+    crate::log_error!("{e}");
+    set_errno(errno);
+    Error { told: true, code: errno, ..e }
 }
 
 /// A result as C's bool.
@@ -94,7 +113,11 @@ pub fn truth(result: Result<bool>) -> bool {
 pub fn number(result: Result<i32>) -> i32 {
     result.unwrap_or_else(|e| {
         told(&e);
-        if e.errno > 0 { -e.errno } else { -1 }
+        match e.errno {
+            errno if errno > 0 => -errno,
+            _ if e.told && e.code > 0 => -e.code,
+            _ => -1,
+        }
     })
 }
 

@@ -35,8 +35,7 @@ impl<T> Lock<T> {
     pub fn with<R>(&self, renew: impl FnOnce() -> T, f: impl FnOnce(&mut T) -> R) -> R {
         let own = std::process::id();
         let mut turns = 0_u32;
-        loop {
-            let Err(holder) = self.held.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed) else { break };
+        while let Err(holder) = self.held.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed) {
             if holder != own
                 && holder != 0
                 && self.held.compare_exchange(holder, own, Ordering::Acquire, Ordering::Relaxed).is_ok()

@@ -25,9 +25,9 @@ impl<const N: usize> Args<N> {
     unsafe fn words(&self) -> Vec<CString> {
         let mut all = Vec::new();
         for i in 0.. {
-            // SAFETY: every argument up to the null is there.
             let word = match self.regs.get(i) {
                 Some(word) => *word,
+                // SAFETY: every argument up to the null is there.
                 None => unsafe { *self.stack.add(i - N) },
             };
             if word.is_null() {

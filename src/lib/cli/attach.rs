@@ -20,7 +20,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME [-- COMMAND]
 
-Execute the specified COMMAND - enter the container NAME
+Runs COMMAND, or a shell, inside of the running container NAME.
 
 -e, --elevated-privileges[=PRIVILEGES]\tkeep privileges that the container lacks: a list of CAP, CGROUP
 \tand LSM, parted by |; all three without a list.

@@ -106,7 +106,8 @@ fn bash_completes() {
     let ask = |words: &[&str]| {
         let quoted: Vec<String> = words.iter().map(|w| format!("'{w}'")).collect();
         let script = format!(
-            "source {FILE}; COMP_WORDS=({}); COMP_CWORD={}; _lxc; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            "{}\nCOMP_WORDS=({}); COMP_CWORD={}; _lxc; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            render(),
             quoted.join(" "),
             words.len() - 1
         );

@@ -12,7 +12,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME [--tty NUMBER]
 
-lxc-console logs on the container with the identifier NAME
+Connects this terminal to a tty of the container NAME, to log in there.
 
 -t, --tty=NUMBER\ttty NUMBER (the first one that is free); 0 is the console
 -e, --escape=PREFIX\tkey that begins an escape: a letter, or ^ and a letter (^a)",

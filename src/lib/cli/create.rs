@@ -14,9 +14,9 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME --template=TEMPLATE [OPTION...] [-- template-options]
 
-lxc-create creates a container
+Creates the container NAME: its config, its storage, and what TEMPLATE puts there.
 
--B, --bdev=BDEV\tkind of storage: dir (default), none, best, and those below
+-B, --bdev=BDEV\tkind of storage: dir (default), none, best; others are not built yet
 -f, --config=CONFIG\tconfig to begin with (default: lxc.default_config of lxc.conf)
 -t, --template=TEMPLATE\tname or path of the template; none makes only a config
 #Storage on LVM (with -B lvm)
@@ -127,6 +127,7 @@ fn run(call: &Call) -> Result<i32> {
         dir: call.path("dir").map(Path::to_path_buf),
         bdev,
         quiet: call.quiet,
+        complete: false,
     };
     match c.create(&want) {
         Ok(()) => Ok(0),

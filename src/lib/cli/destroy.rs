@@ -11,7 +11,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME [-f] [-P lxcpath]
 
-lxc-destroy destroys a container with the identifier NAME
+Removes the container NAME: its rootfs, its config, its directory.
 
 -f, --force\tif it still runs, stop it first
 -s, --snapshots\tdestroy its snapshots, too",

@@ -14,8 +14,8 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME -- COMMAND
 
-lxc-execute creates a container with the identifier NAME
-and execs COMMAND into this container.
+Runs COMMAND in the container NAME, below a small init of LXC's own, and ends with
+its status. The container needs a config, no rootfs.
 
 -d, --daemon\trun it in the background
 -f, --rcfile=FILE\tuse this config FILE instead of the container's own

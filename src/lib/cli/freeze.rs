@@ -8,7 +8,7 @@ use crate::ipc::state::State;
 /// lxc-freeze.
 pub const FREEZE: Tool = Tool {
     name: "lxc-freeze",
-    text: "--name=NAME\n\nlxc-freeze freezes a container with the identifier NAME\n\n",
+    text: "--name=NAME\n\nStops all processes of the container NAME where they are, until lxc-unfreeze.\n\n",
     named: Named::Must,
     types: |cmd| cmd,
     check: |_| Ok(()),
@@ -19,7 +19,7 @@ pub const FREEZE: Tool = Tool {
 /// lxc-unfreeze.
 pub const UNFREEZE: Tool = Tool {
     name: "lxc-unfreeze",
-    text: "--name=NAME\n\nlxc-unfreeze thaws a frozen container with the identifier NAME\n\n",
+    text: "--name=NAME\n\nLets the processes of a frozen container go on.\n\n",
     run: |call| run(call, false),
     ..FREEZE
 };

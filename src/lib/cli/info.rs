@@ -16,7 +16,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME [OPTION...]
 
-lxc-info display some information about a container with the identifier NAME
+Shows what is known of the container NAME: everything, or what the options name.
 
 -c, --config=KEY\tshow what the stored config says of KEY
 -i, --ips\tshow the IP addresses

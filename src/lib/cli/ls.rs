@@ -28,7 +28,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 [-1|-f] [OPTION...] [REGEX]
 
-lxc-ls lists containers
+Lists the containers below PATH.
 
 -1, --line\tone name a line, nothing else
 -f, --fancy\ta table
@@ -235,10 +235,11 @@ fn look_at(q: &Query<'_>, name: &str, known: Known, looker: Option<&Looker>) -> 
         e.state = Some(State::Running);
         let client = Client::new(q.lxcpath, name);
         if q.frozen || !q.columns.is_empty() {
-            if client.may_control() {
+            // Whoever may know init's pid may control it.
+            e.state = None;
+            if let Ok(pid) = client.init_pid() {
+                e.pid = pid;
                 e.state = client.state().ok();
-            } else {
-                e.state = None;
             }
         }
         if q.frozen && e.state != Some(State::Frozen) {
@@ -272,7 +273,7 @@ fn look_at(q: &Query<'_>, name: &str, known: Known, looker: Option<&Looker>) -> 
 }
 
 fn ask_monitor(q: &Query<'_>, client: &Client, e: &mut Entry, looker: Option<&Looker>) {
-    if looker.is_some() || q.nesting > 0 || q.columns.contains(&Column::Pid) {
+    if e.pid.is_none() && q.nesting > 0 {
         e.pid = client.init_pid().ok().flatten();
     }
     if let (Some(looker), Some(pid)) = (looker, e.pid) {

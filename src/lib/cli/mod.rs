@@ -18,6 +18,8 @@ pub mod info;
 pub mod json;
 pub mod live;
 pub mod ls;
+#[cfg(test)]
+mod pages;
 pub mod start;
 pub mod stop;
 pub mod table;

@@ -19,7 +19,8 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME -- COMMAND
 
-lxc-start start COMMAND in specified container NAME
+Starts the container NAME, in the background unless told otherwise. COMMAND runs
+in place of its init.
 
 -d, --daemon\trun it in the background (default)
 -F, --foreground\tstay in the foreground, with this terminal as its console

@@ -16,7 +16,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME [OPTION...]
 
-lxc-stop stops a container with the identifier NAME
+Shuts the container NAME down, and kills it when that takes too long.
 
 -r, --reboot\treboot it
 -W, --nowait\tdo not wait for the shutdown or the reboot

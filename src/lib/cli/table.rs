@@ -12,16 +12,16 @@ use clap::{Arg, ArgAction, Command, builder::ValueParser};
 
 /// The options that every tool has, in the order of `--usage`.
 const COMMON: &str = "\
--n, --name=NAME\tNAME of the container
--h; --help\tShow this text
--?, --help\tShow this text
---usage\tShow the options in short
---version\tShow the version
--q, --quiet\tWrite no messages
--o, --logfile=FILE\tAppend the log to FILE
--l, --logpriority=LEVEL\tLog what is at least of this LEVEL
--P, --lxcpath=PATH\tContainers are below PATH
---rcfile=FILE\tUse this config FILE instead of the container's own";
+-n, --name=NAME\tthe container
+-h; --help\tshow this text
+-?, --help\tshow this text
+--usage\tshow the options in short
+--version\tshow the version
+-q, --quiet\twrite no messages
+-o, --logfile=FILE\tappend the log to FILE
+-l, --logpriority=LEVEL\tlog what is of this LEVEL (ERROR) or more urgent
+-P, --lxcpath=PATH\tcontainers are below PATH
+--rcfile=FILE\tuse this config FILE instead of the container's own";
 
 /// The ids of the rows of `COMMON` that end the scan of a command line.
 pub const HELP: &str = "help";
@@ -32,6 +32,18 @@ pub const VERSION: &str = "version";
 
 /// What an optional argument that was left out reads as in clap's matches: no command line can hold it.
 pub const NO_VALUE: &str = "\0";
+
+/// The rows of a tool's own options, for its manual page.
+#[cfg(test)]
+pub(super) fn own_rows(text: &'static str) -> Vec<Line> {
+    lines(Table::new("", text).own).collect()
+}
+
+/// The rows that all tools share, for their manual pages.
+#[cfg(test)]
+pub(super) fn common_rows() -> Vec<Line> {
+    lines(COMMON).filter(|l| !matches!(l, Line::Opt(o, _) if !o.shown)).collect()
+}
 
 /// A row of the text.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +98,7 @@ impl Opt {
 }
 
 /// A line of the options' paragraphs.
-enum Line {
+pub(super) enum Line {
     Opt(Opt, &'static str),
     More(&'static str),
     Heading(&'static str),
@@ -208,7 +220,7 @@ impl Table {
             .filter_map(|name| lines(COMMON).find(|l| matches!(l, Line::Opt(o, _) if o.long == *name && o.shown)));
         layout(&mut out, &common.collect::<Vec<_>>());
         out.push_str(&format!(
-            "\nWhere a long option needs an argument, its short form needs one too; an optional one must be glued on.\n\n\
+            "\nThe short form of an option takes what its long form takes; an optional argument must be glued on.\n\n\
              See the {} man page for further information.\n\n",
             self.tool
         ));
@@ -273,12 +285,12 @@ mod tests {
     fn help_has_two_columns() {
         let help = Table::new("lxc-x", TEXT).help();
         assert!(
-            help.starts_with("Usage: lxc-x [OPTION...]\n\nDoes things.\n\nOptions :\n  -n, --name=NAME      NAME of"),
+            help.starts_with("Usage: lxc-x [OPTION...]\n\nDoes things.\n\nOptions :\n  -n, --name=NAME      the con"),
             "{help}"
         );
         assert!(help.contains("\n  -s, --state          the state\n                       of it\n"), "{help}");
         assert!(help.contains("\n      --lvname=LV      name\n"), "{help}");
-        assert!(help.contains("\nCommon options :\n  -o, --logfile=FILE       Append"), "{help}");
+        assert!(help.contains("\nCommon options :\n  -o, --logfile=FILE       append"), "{help}");
         assert!(help.contains("\n  -?, --help "), "{help}");
     }
 }

@@ -14,7 +14,7 @@ pub const TOOL: Tool = Tool {
     text: "\
 --name=NAME --state=STATE
 
-lxc-wait waits for NAME container state to reach STATE
+Waits until the container NAME is in a STATE.
 
 -s, --state=STATE\tstates to wait for, parted by |: STOPPED, STARTING, RUNNING,
 \tSTOPPING, ABORTING, FREEZING, FROZEN, THAWED

@@ -210,7 +210,7 @@ mod tests {
         assert!(of("lxcfoo = x\n")[0].contains("ignored"));
         assert_eq!(of("# x\n\n   \n"), [""; 0]);
         assert!(of("lxc.include = /no/such/file\n")[0].starts_with("1:15: error: "));
-        assert!(of("lxc.include = /no/such/dir/\n")[0].starts_with("1:15: warning: lxc.include = /no/such/dir/: "));
+        assert!(of("lxc.include = /no/such/dir/\n")[0].starts_with("1:15: info: lxc.include = /no/such/dir/: "));
     }
 
     #[test]

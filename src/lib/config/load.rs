@@ -180,7 +180,7 @@ impl Config {
         if key == "lxc.include" {
             if let Some(all) = loader.collect.as_mut().filter(|_| value.ends_with('/') && !Path::new(value).exists()) {
                 let text = format!("lxc.include = {value}: there is no such directory: nothing is included");
-                all.problems.push(source.problem(value_at, Severity::Warning, key, text));
+                all.problems.push(source.problem(value_at, Severity::Info, key, text));
             }
             return self.load_include(value, loader, &failed);
         }

@@ -335,7 +335,7 @@ mod tests {
     fn every_old_name_of_the_table_is_rewritten() {
         for (_, row) in table::rows() {
             for old in row.legacy() {
-                let name = old.replace('*', &row.info().sub).replace("[i]", "0");
+                let name = old.replace('*', row.info().sub).replace("[i]", "0");
                 let good = row.info().good[0].trim_matches('-');
                 let text = new(&format!("{name} = {good}\n"));
                 assert!(!text.starts_with(&format!("{name} ")), "{name}");

@@ -30,6 +30,8 @@ pub struct Create {
     pub bdev: Option<String>,
     /// The template's output goes nowhere.
     pub quiet: bool,
+    /// A config without a rootfs is no container yet but is made one (callers of the C library save first).
+    pub complete: bool,
 }
 
 /// Signals that end a creation: they are taken while the template runs, so that nothing is left.
@@ -45,7 +47,7 @@ impl Container {
     pub fn create(&mut self, want: &Create) -> Result<()> {
         make_path(self.lxcpath())?;
         self.clear_broken_creation()?;
-        if self.creation() == Creation::Ongoing || self.is_defined() {
+        if self.creation() == Creation::Ongoing || self.is_made(want) {
             return Err(Error::new("Container already exists"));
         }
         let template = want.template.as_deref().map(find_template).transpose()?;
@@ -53,7 +55,7 @@ impl Container {
         let existed = self.dir().symlink_metadata().is_ok();
         make_dir(&self.dir())?;
         let result = self.create_in_dir(want, template.as_deref());
-        if result.is_err() && !existed {
+        if result.is_err() && (want.complete || !existed) {
             // The first failure is the one to tell.
             if let Err(e) = destroy::remove_dir(self.lxcpath(), self.name(), false) {
                 crate::log_error!("{e}");
@@ -61,6 +63,12 @@ impl Container {
             self.clear_config();
         }
         result
+    }
+
+    /// There is a container already, as far as this creation is concerned.
+    fn is_made(&self, want: &Create) -> bool {
+        let rootfs = self.config().and_then(|c| c.storage.path.as_deref());
+        self.is_defined() && (!want.complete || rootfs.is_some_and(|r| Path::new(r).exists()))
     }
 
     /// The rest, with the directory there.

@@ -36,6 +36,8 @@ impl Container {
         if self.is_running() {
             return Err(Error::new(format!("{} is running", self.name())));
         }
+        // From here on nobody starts it.
+        let _name = crate::runtime::start::reserve(self.lxcpath(), self.name())?;
         let refused = |what: &str| Error::new(format!("Destroying {} failed: {0} has {what}", self.name()));
         if self.has_snapshots() {
             return Err(refused("snapshots"));

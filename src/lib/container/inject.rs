@@ -129,7 +129,7 @@ impl Container {
     /// Init, when the container runs and was started for this.
     fn takes_mounts(&self) -> Result<OwnedFd> {
         let refused = |why: &str| Error::os(libc::EINVAL, format!("{} {why}", self.name()));
-        if !self.config().is_some_and(|c| c.mount.shmounts.is_some()) {
+        if self.config().is_none_or(|c| c.mount.shmounts.is_none()) {
             let auto = self.client().config_item("lxc.mount.auto").ok().flatten().unwrap_or_default();
             if !auto.split_whitespace().any(|w| w.starts_with("shmounts")) {
                 return Err(refused("takes no mounts: it is not started with lxc.mount.auto = shmounts:"));

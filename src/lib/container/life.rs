@@ -4,7 +4,8 @@
 
 use super::Container;
 use super::partial::Creation;
-use crate::base::{Error, Result, units};
+use crate::base::{Error, Result, log, units};
+use crate::config::LogConf;
 use crate::runtime::start::{self, StartRequest, Started};
 use crate::runtime::stop::Stopped;
 use crate::runtime::{freeze, stop};
@@ -42,6 +43,16 @@ pub fn destroy_ephemeral(lxcpath: &Path, name: &str) -> Result<()> {
     Container::open(name, Some(lxcpath))?.destroy()
 }
 
+/// `lxc.log.*` takes effect where the command line said nothing; what cannot be is told and does not stop the start.
+fn log_as_configured(conf: &LogConf) {
+    let level = conf.level.and_then(|l| log::Level::from_number(i32::from(l)));
+    let file = log::apply_config(level, conf.file.as_deref().map(Path::new));
+    let syslog = conf.syslog.as_deref().map_or(Ok(()), log::apply_syslog);
+    for e in [file, syslog].into_iter().filter_map(Result::err) {
+        crate::log_warn!("{e}");
+    }
+}
+
 impl Container {
     /// Starts it with what is configured in the handle.
     ///
@@ -49,15 +60,9 @@ impl Container {
     /// What failed and what mends it; [`start::is_running`] tells that it runs already.
     pub fn start(&self, options: &StartOptions) -> Result<Started> {
         let request = self.request(options)?;
-        let config = &request.config;
         // A program of somebody else's keeps its log as it is; the monitor has one of its own.
-        if !options.from_library
-            && let Err(e) = crate::base::log::apply_config(
-                config.log.level.and_then(|l| crate::base::log::Level::from_number(i32::from(l))),
-                config.log.file.as_deref().map(Path::new),
-            )
-        {
-            crate::log_warn!("{e}");
+        if !options.from_library {
+            log_as_configured(&request.config.log);
         }
         start::run(&request)
     }

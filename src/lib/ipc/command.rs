@@ -236,9 +236,12 @@ impl Client {
             Err(e) => return Err(Fail::io(&e)),
         }
         if !data.is_empty() {
-            let sent = scm::send(conn.as_fd(), data, None, &[]).map_err(|e| Fail::io(&e))?;
-            if sent != data.len() {
-                return Err(Fail::Io(libc::EIO));
+            match scm::send(conn.as_fd(), data, None, &[]) {
+                Ok(sent) if sent == data.len() => {}
+                Ok(_) => return Err(Fail::Io(libc::EIO)),
+                // It has answered by the head alone, a refusal, and closed.
+                Err(e) if e.raw_os_error() == Some(libc::EPIPE) => {}
+                Err(e) => return Err(Fail::io(&e)),
             }
         }
         Ok(conn)

@@ -7,6 +7,7 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     let name: Vec<char> = name.chars().take(200).collect();
     let limit = (name.len() / 3).clamp(1, 4);
     candidates
+        .filter(|c| c.len().abs_diff(name.len()) <= limit)
         .map(|c| (distance(&name, c), c))
         .filter(|(d, _)| *d <= limit)
         .min_by_key(|(d, c)| (*d, c.len()))

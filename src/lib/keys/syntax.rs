@@ -85,6 +85,8 @@ impl<'a> Line<'a> {
         let value = trim(&raw[lead..]);
         let quoted = value.len() >= 2 && matches!(value.first(), Some(b'"' | b'\'')) && value.first() == value.last();
         let value_at = key_at + equals + 1 + lead + usize::from(quoted);
+        #[cfg(feature = "planted-bug")]
+        assert!(!quoted || value.len() != 3, "planted bug: one byte between quotes");
         let value = if quoted { &value[1..value.len() - 1] } else { value };
         Item::Pair(Pair { key: trim(&body[..equals]), value, key_at, value_at })
     }

@@ -316,7 +316,11 @@ fn terminal_peer(path: &str) -> Result<Peer> {
     let what = || format!("lxc.console.path {path}");
     let name = CString::new(path).map_err(|_| Error::os(libc::EINVAL, what()))?;
     let fd = path::open(&name, libc::O_RDWR | libc::O_NOCTTY | libc::O_NONBLOCK, 0).ctx(what)?;
-    match tty::Raw::enter(&fd) {
+    let raw = tty::Raw::enter(&fd).and_then(|raw| {
+        // The monitor's own messages go to the same terminal: their lines still begin at its left.
+        tty::Modes::of(&fd)?.opost(true).set(&fd, false).map(|()| raw)
+    });
+    match raw {
         Ok(raw) => Ok(Peer::Tty { fd, _raw: raw, readable: true }),
         Err(e) => Err(Error::io(&e, what()).hint("name a terminal, or `none` for no console")),
     }
@@ -349,7 +353,11 @@ mod tests {
         fn turn(&mut self) {
             let mut events = [EpollEvent::empty(); 4];
             loop {
-                let n = self.epoll.wait(&mut events, 20u8).unwrap();
+                let n = match self.epoll.wait(&mut events, 20u8) {
+                    // Another test's child has ended.
+                    Err(nix::errno::Errno::EINTR) => continue,
+                    n => n.unwrap(),
+                };
                 if n == 0 {
                     // No need to wait for the deadline: it has come when the test says so.
                     match self.console.next_deadline() {

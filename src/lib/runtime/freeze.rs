@@ -1,5 +1,5 @@
-//! Freezing and thawing a running container from outside. On cgroup2 the monitor does it; where the freezer is version 1's
-//! the client writes it and tells the monitor, and lxc-monitord, what it has done: that is the protocol's division.
+//! Freezing and thawing a running container from outside: the client writes the freezer and tells the monitor, and
+//! lxc-monitord, what it has done. That is the protocol's division of work, seen with LXC 5.0.2 on both versions of cgroups.
 #![forbid(unsafe_code)]
 
 use crate::base::{Error, Result};
@@ -42,35 +42,60 @@ pub fn unfreeze(client: &Client) -> Result<()> {
 }
 
 fn act(client: &Client, on: bool) -> Result<()> {
-    let word = if on { "freeze" } else { "thaw" };
-    let failed = |f: Fail| f.error(client.container(), word);
-    // Only on pure cgroup2 the monitor hands out this descriptor: then the freezer is its own business.
-    match client.limit_cgroup2_fd() {
-        Ok(_) => {
-            return if on { client.freeze(Some(PATIENCE)) } else { client.unfreeze(Some(PATIENCE)) }.map_err(failed);
-        }
+    let failed = |f: Fail| f.error(client.container(), if on { "freeze it" } else { "thaw it" });
+    // Only on pure cgroup2 a monitor hands out this descriptor.
+    let (kind, dir) = match client.limit_cgroup2_fd() {
+        Ok(dir) => (Kind::V2, dir),
         Err(f @ (Fail::NotRunning | Fail::Denied | Fail::Timeout)) => return Err(failed(f)),
-        Err(_) => {}
+        Err(_) => group(client)?,
+    };
+    tell(client, if on { State::Freezing } else { State::Thawed }).map_err(failed)?;
+    match set(client, kind, &dir, on) {
+        Ok(Done::Here) => {}
+        Ok(Done::ByMonitor) => return Ok(()),
+        Err(e) => {
+            if on {
+                let _ = tell(client, State::Running);
+            }
+            return Err(e);
+        }
     }
-    let begin = if on { State::Freezing } else { State::Thawed };
-    tell(client, begin).map_err(failed)?;
-    let done = group(client).and_then(|(kind, dir)| match on {
-        true => freezer::freeze(&dir, kind, Some(PATIENCE)),
-        false => freezer::thaw(&dir, kind, Some(PATIENCE)),
-    });
-    if done.is_err() && on {
-        let _ = tell(client, State::Running);
-        return done;
-    }
-    done?;
-    // LXC's clients and its monitors both tell the end; readers of lxc-monitor count on seeing it twice.
-    let end = if on { State::Frozen } else { State::Thawed };
-    tell(client, end).map_err(failed)?;
+    // With version 1, readers of lxc-monitor count on seeing FROZEN and THAWED twice: so LXC tells them.
+    let again = kind == Kind::V1;
     if on {
-        publish(client.store(), client.container(), Event::State(end));
+        tell(client, State::Frozen).map_err(failed)?;
+        if again {
+            publish(client.store(), client.container(), Event::State(State::Frozen));
+        }
         return Ok(());
     }
+    if again {
+        tell(client, State::Thawed).map_err(failed)?;
+    }
     tell(client, State::Running).map_err(failed)
+}
+
+/// Who did it.
+enum Done {
+    /// The caller: it has to tell.
+    Here,
+    /// The monitor, which tells as well.
+    ByMonitor,
+}
+
+/// Sets the freezer. A cgroup2 file that the caller may not write is the monitor's to write.
+fn set(client: &Client, kind: Kind, dir: &OwnedFd, on: bool) -> Result<Done> {
+    let done = match on {
+        true => freezer::freeze(dir, kind, Some(PATIENCE)),
+        false => freezer::thaw(dir, kind, Some(PATIENCE)),
+    };
+    match done {
+        Err(e) if kind == Kind::V2 && matches!(e.errno, libc::EACCES | libc::EPERM | libc::EROFS) => {
+            let asked = if on { client.freeze(Some(PATIENCE)) } else { client.unfreeze(Some(PATIENCE)) };
+            asked.map(|()| Done::ByMonitor).map_err(|f| f.error(client.container(), "reach its freezer"))
+        }
+        other => other.map(|()| Done::Here),
+    }
 }
 
 /// Tells the monitor, who waits there, and lxc-monitord.

@@ -2,6 +2,7 @@
 //! are called with is `hook`'s.
 #![forbid(unsafe_code)]
 
+use super::interrupt::Interrupt;
 use crate::base::spawn::Command;
 use crate::base::{Error, Result};
 use crate::hook::Rendered;
@@ -9,11 +10,11 @@ use crate::log_debug;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Runs one and waits for it.
+/// Runs one and waits for it; while a start is under way not longer than its `interrupt` allows.
 ///
 /// # Errors
-/// It could not be run, or ended by something else than status 0; `key` names it.
-pub fn run(key: &str, hook: &Rendered) -> Result<()> {
+/// It could not be run, was interrupted, or ended by something else than status 0; `key` names it.
+pub fn run(key: &str, hook: &Rendered, interrupt: Option<&Interrupt>) -> Result<()> {
     let mut words = hook.argv.iter().map(|a| OsStr::from_bytes(a.as_bytes()));
     let mut command = Command::new(words.next().unwrap_or_default()).args(words).clear_env();
     for pair in &hook.envp {
@@ -21,7 +22,15 @@ pub fn run(key: &str, hook: &Rendered) -> Result<()> {
             command = command.env(name, value);
         }
     }
+    if let Some(i) = interrupt {
+        command = command.until(i.fds());
+    }
     let status = command.run(|line| log_debug!("{key} produced output: {line}")).map_err(|e| e.stage("hook"))?;
+    if status.ended_early
+        && let Some(i) = interrupt
+    {
+        i.check().map_err(|e| Error { what: format!("{key} = {}: {}", hook.command, e.what), ..e })?;
+    }
     match said(status.raw) {
         None => Ok(()),
         Some(how) => Err(Error::new(format!("{key} = {}: the script {how}", hook.command)).stage("hook")),
@@ -58,6 +67,7 @@ mod tests {
 
     #[test]
     fn status_and_environment_are_those_of_the_script() {
+        let run = |key, hook: &Rendered| super::run(key, hook, None);
         run("k", &hook("/bin/true")).unwrap();
         let e = run("k", &hook("/bin/sh -c 'exit $A'")).unwrap_err();
         assert!(e.what.ends_with("exited with status 7"), "{}", e.what);

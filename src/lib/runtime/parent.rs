@@ -4,6 +4,7 @@
 
 use super::child::{self, EXEC};
 use super::interp::{Fault, Script};
+use super::interrupt::Interrupt;
 use super::plan::{IdmapOf, Starting};
 use super::running::{Ending, Pty, Running};
 use super::sync::{Channel, Kind, Record, meet, what};
@@ -195,9 +196,16 @@ fn lead(s: &mut Starting, script: &Script, channel: &mut Channel) -> Result<()> 
 fn wait_readable(s: &Starting, channel: &Channel, hook: &str) -> Result<()> {
     let Some(output) = &s.hook_output else { return Ok(()) };
     loop {
-        let mut set = [PollFd::new(channel.fd(), POLLIN), PollFd::new(output.as_fd(), POLLIN)];
+        let mut set = vec![PollFd::new(channel.fd(), POLLIN), PollFd::new(output.as_fd(), POLLIN)];
+        set.extend(s.interrupt.iter().flat_map(Interrupt::fds).map(|f| PollFd::new(f, POLLIN)));
         poll(&mut set, -1).ctx(|| "poll".into())?;
-        let [channel_ready, output_ready] = [set[0].revents() != 0, set[1].readable()];
+        let mut came = set.iter().map(|p| p.revents() != 0);
+        let mut came = || came.next().unwrap_or(false);
+        let (channel_ready, output_ready) = (came(), came());
+        if !channel_ready && let Some(i) = &s.interrupt {
+            i.check()
+                .map_err(|e| if hook.is_empty() { e } else { Error { what: format!("{hook}: {}", e.what), ..e } })?;
+        }
         if output_ready {
             log_hook(output, hook);
         }
@@ -209,7 +217,8 @@ fn wait_readable(s: &Starting, channel: &Channel, hook: &str) -> Result<()> {
 
 fn drain_hooks(s: &Starting, hook: &str) {
     let Some(output) = &s.hook_output else { return };
-    loop {
+    // What the pipe can hold: a hook's background process may write for ever.
+    for _ in 0..16 {
         let mut set = [PollFd::new(output.as_fd(), POLLIN)];
         if !matches!(poll(&mut set, 0), Ok(n) if n > 0) || !set[0].readable() {
             return;
@@ -374,7 +383,7 @@ pub fn network(s: &mut Starting) -> Result<()> {
     let pid = pid_of(s);
     let (Some(network), Some(socket)) = (s.ending.network.as_mut(), s.netlink.take()) else { return Ok(()) };
     let (version, name, env) = (s.config.hook.version, s.facts.name.as_str(), s.env.as_slice());
-    network.attach(pid, &mut |call| run_script(call, version, name, env))?;
+    network.attach(pid, &mut |call| run_script(call, version, name, env, s.interrupt.as_ref()))?;
     network.configure(socket)?;
     if let Some(running) = s.ending.running.as_mut() {
         running.host_veths = network.host_pairs();
@@ -390,10 +399,16 @@ pub fn network_down(e: &mut Ending, version: u32, name: &str, env: &[String]) ->
     let Some(mut network) = e.network.take() else { return Ok(()) };
     let mut env = e.running.as_deref().map_or_else(|| env.to_vec(), |r| r.hook_env.clone());
     namespaces_into(e.running.as_deref(), &mut env);
-    network.detach(&mut |call| run_script(call, version, name, &env))
+    network.detach(&mut |call| run_script(call, version, name, &env, None))
 }
 
-fn run_script(call: &ScriptCall, version: u32, name: &str, env: &[String]) -> Result<()> {
+fn run_script(
+    call: &ScriptCall,
+    version: u32,
+    name: &str,
+    env: &[String],
+    interrupt: Option<&Interrupt>,
+) -> Result<()> {
     let mut env = env.to_vec();
     // Version 0 tells by arguments, version 1 by both.
     for (key, value) in call.env.iter().filter(|_| version != 0) {
@@ -401,7 +416,7 @@ fn run_script(call: &ScriptCall, version: u32, name: &str, env: &[String]) -> Re
     }
     let how = hook::Call { name, section: "net", kind: call.kind, extra: &call.args };
     let script = hook::render(version, &call.command, &how, &env)?;
-    host_hooks::run(&format!("lxc.net.[i].script.{}", call.kind), &script)
+    host_hooks::run(&format!("lxc.net.[i].script.{}", call.kind), &script, interrupt)
 }
 
 /// Opens init's namespaces for hooks at the stop; only where one will ask.
@@ -441,7 +456,7 @@ pub fn device_rules(s: &mut Starting) -> Result<()> {
 /// One that fails.
 pub fn start_host(s: &mut Starting) -> Result<()> {
     for hook in hook::render_all(&s.config.hook, When::StartHost, &s.facts.name, &[], &s.env)? {
-        host_hooks::run("lxc.hook.start-host", &hook)?;
+        host_hooks::run("lxc.hook.start-host", &hook, s.interrupt.as_ref())?;
     }
     Ok(())
 }
@@ -471,7 +486,7 @@ pub fn run_ending_hooks(e: &mut Ending, conf: &hook::Conf, when: When, name: &st
     let extra = namespaces_into(running, &mut env);
     let extra = if when == When::Stop { extra } else { Vec::new() };
     for hook in hook::render_all(conf, when, name, &extra, &env)? {
-        host_hooks::run(&format!("lxc.hook.{}", when.name()), &hook)?;
+        host_hooks::run(&format!("lxc.hook.{}", when.name()), &hook, None)?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::interp::Script;
+use super::interrupt::Interrupt;
 use super::running::{Ending, Stack};
 use crate::base::facts::Facts;
 use crate::base::ids::{Ns, NsSet};
@@ -91,6 +92,8 @@ pub struct Starting<'a> {
     pub supervise: Option<fn(&super::interp::Exec) -> !>,
     /// The child's script, when it is rendered.
     pub script: Option<Script>,
+    /// What may end it before it is done; only where something of it may hang.
+    pub interrupt: Option<Interrupt>,
     /// The parent's end of the hooks' output.
     pub hook_output: Option<OwnedFd>,
     /// What undoings need.

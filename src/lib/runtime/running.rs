@@ -2,6 +2,7 @@
 //! The seam between the two; it acts on nothing itself.
 #![forbid(unsafe_code)]
 
+use super::pidfile::Pidfile;
 use super::supervisor::Monitor;
 use super::undo::Undo;
 use crate::base::facts::Facts;
@@ -75,6 +76,8 @@ pub struct Ending {
     pub groups: Option<Groups>,
     /// Tells states and owns the command socket.
     pub monitor: Option<Monitor>,
+    /// The file with the monitor's pid.
+    pub pidfile: Option<Pidfile>,
     /// It will be started again (LXC_TARGET=reboot).
     pub reboot: bool,
     /// The start failed.

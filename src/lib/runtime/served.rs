@@ -52,6 +52,8 @@ pub struct Shared {
     pub holders: Vec<(i32, u64)>,
     /// The freezer at work.
     pub freezing: Option<Freezing>,
+    /// It is being killed: an end that looks like a reboot is none.
+    pub killed: bool,
     /// States that were reached while a command was answered: the event loop announces them.
     pub reached: Vec<State>,
 }
@@ -90,7 +92,7 @@ impl Live<'_> {
     }
 
     /// Thaws a container that is being killed: on version 1 a frozen process dies only when it is thawed.
-    fn let_die(&self) {
+    pub fn let_die(&self) {
         let Ok(groups) = self.groups() else { return };
         let v1 = groups.host().v1("freezer").is_some();
         let dir = groups.fd(v1.then_some("freezer"), Who::Limit);
@@ -179,6 +181,7 @@ impl Served for Live<'_> {
             s => s,
         };
         let sent = process::pidfd_send_signal(self.running.pidfd.as_fd(), signal);
+        self.shared.killed |= signal == libc::SIGKILL;
         self.let_die();
         match sent {
             // It has ended and is about to be reaped.

@@ -188,8 +188,22 @@ impl Server {
                 continue;
             }
             self.conns.push(Conn { token, fd, stage, deadline: Some(Instant::now() + self.patience) });
+            self.drop_left(served);
             // Most requests have arrived by now: one turn of the event loop less.
             self.event(epoll, token, EpollFlags::EPOLLIN, served);
+        }
+    }
+
+    /// A client that lets a tty go and asks for it again at once finds it free: its going is an event of this turn that has
+    /// not been looked at yet.
+    fn drop_left(&mut self, served: &mut dyn Served) {
+        use crate::sys::poll::{PollFd, poll};
+        let left = |c: &Conn| {
+            let mut set = [PollFd::new(c.fd.as_fd(), 0)];
+            matches!(c.stage, Stage::Tty(_)) && poll(&mut set, 0).is_ok_and(|n| n > 0)
+        };
+        while let Some(token) = self.conns.iter().find(|c| left(c)).map(|c| c.token) {
+            self.remove(token, served);
         }
     }
 
@@ -245,6 +259,11 @@ impl Server {
             c.say(Answer::code(if wanted == on { 0 } else { -libc::ECANCELED }));
             false
         });
+    }
+
+    /// Whether somebody waits for the end that he has asked for.
+    pub fn holds_stop(&self) -> bool {
+        self.conns.iter().any(|c| matches!(c.stage, Stage::Stop))
     }
 
     /// Init has ended: reservations of its terminals end with them.

@@ -5,6 +5,8 @@
 pub use super::plan::StartRequest;
 
 use super::child::Bomb;
+use super::interrupt::Interrupt;
+use super::pidfile::Pidfile;
 use super::plan::{self, Starting};
 use super::running::{Ending, Outcome};
 use super::supervisor::Monitor;
@@ -19,10 +21,8 @@ use crate::sys::signal::{self, SigSet};
 use crate::sys::{self, scm};
 use crate::{idmap, log_error, log_info, log_notice, log_warn, security, storage, terminal};
 use nix::libc;
-use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::time::Duration;
 
 /// How a start went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,41 +91,43 @@ struct Life<'a> {
 /// The command socket: whoever has it has the name.
 fn bind_command(request: &StartRequest) -> Result<OwnedFd> {
     let address = crate::ipc::address::address(&request.lxcpath, &request.name);
-    sys::socket::listen_abstract(&address, 100).map_err(|e| match e.raw_os_error() {
-        Some(libc::EADDRINUSE) => Error::new(format!("container {} {RUNNING}", request.name)),
-        _ => Error::io(&e, "the command socket"),
-    })
-}
-
-/// The pid file: made before the start, so that a bad path fails early; removed when dropped by its maker.
-struct Pidfile {
-    path: std::path::PathBuf,
-    owner: i32,
-}
-
-impl Pidfile {
-    fn create(path: &Path) -> Result<Self> {
-        let what = || format!("pid file {}", path.display());
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).ctx(what)?;
-        let path = std::path::absolute(path).ctx(what)?;
-        Ok(Self { path, owner: process::pid() })
-    }
-
-    /// The caller is the monitor.
-    fn adopt(&mut self) -> Result<()> {
-        self.owner = process::pid();
-        let what = || format!("pid file {}", self.path.display());
-        let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(&self.path).ctx(what)?;
-        file.write_all(self.owner.to_string().as_bytes()).ctx(what)
-    }
-}
-
-impl Drop for Pidfile {
-    fn drop(&mut self) {
-        if self.owner == process::pid() {
-            let _ = std::fs::remove_file(&self.path);
+    let until = sys::time::monotonic() + RESERVED;
+    loop {
+        let e = match sys::socket::listen_abstract(&address, 100) {
+            Ok(socket) => return Ok(socket),
+            Err(e) => e,
+        };
+        if e.raw_os_error() != Some(libc::EADDRINUSE) {
+            return Err(Error::io(&e, "the command socket"));
         }
+        let refused =
+            sys::socket::connect_abstract(&address).is_err_and(|e| e.raw_os_error() == Some(libc::ECONNREFUSED));
+        if !refused {
+            return Err(Error::new(format!("container {} {RUNNING}", request.name)));
+        }
+        // Nobody listens: it was let go just now, will listen in a moment, or is reserved.
+        if sys::time::monotonic() > until {
+            return Err(Error::new(format!("container {} is just being destroyed", request.name)).stage("start"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// How long a start waits for a name that somebody holds without answering: [`reserve`].
+const RESERVED: Duration = Duration::from_secs(3);
+
+/// Takes the name of a container that does not run, so that nobody starts it meanwhile; dropping it lets the name go.
+///
+/// # Errors
+/// It runs, or is being started.
+pub fn reserve(lxcpath: &std::path::Path, name: &str) -> Result<OwnedFd> {
+    let address = crate::ipc::address::address(lxcpath, name);
+    let socket = sys::socket::new(sys::socket::Type::Stream).ctx(|| "a socket".into())?;
+    sys::socket::bind(&socket, sys::socket::Address::Abstract(&address)).map_err(|e| match e.raw_os_error() {
+        Some(libc::EADDRINUSE) => Error::new(format!("{name} is running")),
+        _ => Error::io(&e, format!("the name {name}")),
+    })?;
+    Ok(socket)
 }
 
 fn foreground(mut life: Life) -> Result<Started> {
@@ -287,7 +289,7 @@ fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
     }
     let mut monitor = Monitor::new(command, None, &request.name, &request.lxcpath)?;
     monitor.open_console(&request.config.terminal, request.daemonize)?;
-    let mut ending = Ending { groups: Some(groups), monitor: Some(monitor), ..Ending::default() };
+    let mut ending = Ending { groups: Some(groups), monitor: Some(monitor), pidfile, ..Ending::default() };
     // Only a reboot needs one of its own: the running config, which clients may have changed.
     let mut running_config: Option<Box<crate::config::Config>> = None;
     let result = loop {
@@ -318,7 +320,7 @@ fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
     if result.is_ok() {
         ephemeral(request);
     }
-    drop(pidfile);
+    drop(ending.pidfile.take());
     if let Some(groups) = ending.groups() {
         groups.remove_monitor().unwrap_or_else(|e| log_info!("{e}"));
     }
@@ -395,6 +397,7 @@ fn launch(
         hooks: Vec::new(),
         supervise: if request.useinit { Some(super::pid1::run) } else { None },
         script: None,
+        interrupt: may_hang(config, facts).then(|| Interrupt::new(starter.as_ref())),
         hook_output: None,
         ending,
         undo: Undo::default(),
@@ -404,6 +407,11 @@ fn launch(
     // The rest of what was prepared is the child's by now; the pin stays as long as the container.
     let (stack, pin) = (std::mem::take(&mut s.undo), s.storage.pin.take());
     (begun, stack, pin)
+}
+
+/// Whether a start runs what may hang: hooks and network scripts.
+fn may_hang(config: &crate::config::Config, facts: &Facts) -> bool {
+    facts.hooks != 0 || config.network.devices.values().any(|d| d.script_up.is_some())
 }
 
 /// Tells the starter that init runs. A starter that has gone away meanwhile (^C) wants no container.

@@ -52,7 +52,7 @@ fn by_program(program: &Path, request: &StartRequest) -> Result<Started> {
     let high = |fd: OwnedFd| sys::fd::dup_above(fd.as_fd(), ANSWER + 1).ctx(what);
     let (memory, theirs) = (high(memory)?, high(theirs)?);
     let fds = [(memory.as_raw_fd(), REQUEST), (theirs.as_raw_fd(), ANSWER)];
-    let pid = process::spawn(&path, &args, &fds).ctx(what)?;
+    let pid = process::spawn(&path, &args, &fds, false).ctx(what)?;
     drop((memory, theirs));
     let answer = answer(&ours, pid).ctx(what);
     // A caller that ignores SIGCHLD has nothing left to reap.

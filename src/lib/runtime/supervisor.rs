@@ -16,7 +16,7 @@ use crate::{log_debug, log_error, log_info};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Epoll token of init's pidfd.
 const INIT: u64 = 0;
@@ -24,6 +24,8 @@ const INIT: u64 = 0;
 const SIGNALS: u64 = 1;
 /// How many events are handled in a turn.
 const TURN: usize = 16;
+/// How often a container that is being killed is thawed again: somebody outside may freeze it at any moment.
+const THAW_EVERY: Duration = Duration::from_millis(100);
 
 /// The monitor of one container.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Monitor {
             console: Console::default(),
             holders: Vec::new(),
             freezing: None,
+            killed: false,
             reached: Vec::new(),
         };
         Ok(Self { server: Some(server), starter, signals, before, lxcpath: lxcpath.into(), shared })
@@ -136,8 +139,10 @@ impl Monitor {
                 break status;
             }
         };
+        // Who asked for a stop gets one, also when init's own reboot was faster.
+        let stopping = self.shared.killed || self.server.as_ref().is_some_and(Server::holds_stop);
         self.instance_ended(&epoll, running, status);
-        Ok(match libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGHUP {
+        Ok(match libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGHUP && !stopping {
             true => Outcome::Reboot,
             false => Outcome::Stopped(status),
         })
@@ -173,6 +178,9 @@ impl Monitor {
             self.tell_reached();
         }
         self.expire(epoll, running);
+        if self.shared.killed && !ended {
+            Live { shared: &mut self.shared, running, epoll }.let_die();
+        }
         // Reaped last, so that what came in the same turn is still about a living container.
         Ok(if ended { reap(running) } else { None })
     }
@@ -180,7 +188,8 @@ impl Monitor {
     /// How long the next wait may last.
     fn patience(&self) -> EpollTimeout {
         let server = self.server.as_ref().and_then(Server::next_deadline);
-        let Some(next) = server.into_iter().chain(self.shared.console.next_deadline()).min() else {
+        let thaw = self.shared.killed.then(|| Instant::now() + THAW_EVERY);
+        let Some(next) = server.into_iter().chain(thaw).chain(self.shared.console.next_deadline()).min() else {
             return EpollTimeout::NONE;
         };
         let ms = next.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);

@@ -10,6 +10,7 @@ use crate::base::op::{Act, At, Create, Op, RootfsOp, Source, cstring};
 use crate::base::{Context, Error, Result};
 use libc::{MS_REC, MS_SLAVE};
 use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -29,6 +30,8 @@ pub struct Prepared {
     /// An open, deleted file on the rootfs's file system: a container cannot make that read-only for the host as long as
     /// it is held.
     pub pin: Option<File>,
+    /// The directory of an id-mapped rootfs, which the child finds by its descriptor.
+    pub held: Option<OwnedFd>,
 }
 
 /// Checks the rootfs and renders its mount.
@@ -44,8 +47,19 @@ pub fn prepare(conf: &Conf, facts: &Facts) -> Result<Prepared> {
     let options = options(conf)?;
     let kind = backend::resolve(conf.backend.as_deref(), path)?;
     check_mount_point(&facts.rootfs_mount)?;
+    let mut held = None;
     let (source, pin) = match kind {
         Kind::Overlay => (overlay::source(path, &options.data, facts)?, None),
+        // An id-mapped tree is the host's until it is mapped: the container's root need not pass to it, so the directory
+        // is opened here and found by its descriptor.
+        _ if options.idmap.is_some() => {
+            let dir = crate::sys::path::open(&cstring(path)?, libc::O_PATH | libc::O_DIRECTORY, 0)
+                .ctx(|| format!("lxc.rootfs.path = {path}"))
+                .map_err(|e| e.stage("rootfs").hint("create the container first (lxc-create), or mend the path"))?;
+            let from = At::Host(cstring(format!("/proc/self/fd/{}", dir.as_raw_fd()))?);
+            held = Some(dir);
+            (Source::Bind { from, recursive: true }, None)
+        }
         _ => {
             check_dir(path, facts)?;
             let from = At::Host(cstring(path)?);
@@ -68,6 +82,7 @@ pub fn prepare(conf: &Conf, facts: &Facts) -> Result<Prepared> {
             IdmapSource::Path(p) => p,
         }),
         pin,
+        held,
     })
 }
 

@@ -100,8 +100,15 @@ pub fn load_cgroup_device(code: &[Insn]) -> io::Result<OwnedFd> {
         log_size: 0,
         log_buf: 0,
     };
-    // SAFETY: Load is the layout of BPF_PROG_LOAD; code and license outlive the call.
-    let fd = unsafe { bpf(PROG_LOAD, &mut attr)? };
+    // The verifier gives up with EAGAIN when a signal is pending (as libbpf, a few tries are made).
+    let mut tries = 0;
+    let fd = loop {
+        // SAFETY: Load is the layout of BPF_PROG_LOAD; code and license outlive the call.
+        match unsafe { bpf(PROG_LOAD, &mut attr) } {
+            Err(e) if e.raw_os_error() == Some(libc::EAGAIN) && tries < 10 => tries += 1,
+            made => break made?,
+        }
+    };
     // SAFETY: the kernel has just made this descriptor for us (close-on-exec, as all of bpf(2)'s are).
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -434,11 +434,12 @@ pub fn set_title(title: &str) -> io::Result<()> {
 }
 
 /// posix_spawn(3) with inherited descriptors put on given numbers: cheap from a large process. `fds` are (ours, theirs);
-/// everything else that is close-on-exec stays behind. Default dispositions, empty mask.
+/// everything else that is close-on-exec stays behind. Default dispositions, empty mask; with `group` a process group of
+/// its own.
 ///
 /// # Errors
 /// posix_spawn(3).
-pub fn spawn(path: &CStr, args: &ExecArgs, fds: &[(RawFd, RawFd)]) -> io::Result<i32> {
+pub fn spawn(path: &CStr, args: &ExecArgs, fds: &[(RawFd, RawFd)], group: bool) -> io::Result<i32> {
     let worked = |e: i32| if e == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(e)) };
     let mut actions = std::mem::MaybeUninit::<libc::posix_spawn_file_actions_t>::uninit();
     let mut attr = std::mem::MaybeUninit::<libc::posix_spawnattr_t>::uninit();
@@ -453,7 +454,9 @@ pub fn spawn(path: &CStr, args: &ExecArgs, fds: &[(RawFd, RawFd)]) -> io::Result
             result = result
                 .and_then(|()| worked(libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), *ours, *theirs)));
         }
-        let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
+        // The group of number 0, which is what a fresh attribute says, is a new one of the program's own number.
+        let group = if group { libc::POSIX_SPAWN_SETPGROUP } else { 0 };
+        let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK | group;
         result = result
             .and_then(|()| {
                 worked(libc::posix_spawnattr_setsigmask(attr.as_mut_ptr(), std::ptr::from_ref(&empty).cast()))
@@ -507,7 +510,7 @@ mod tests {
             exit_now(1)
         });
         assert_eq!(exit_code(wait_pid(child.unwrap().pid, 0).unwrap().1), 9);
-        let pid = spawn(c"/bin/sh", &args, &[(2, 2)]).unwrap();
+        let pid = spawn(c"/bin/sh", &args, &[(2, 2)], false).unwrap();
         assert_eq!(exit_code(wait_pid(pid, 0).unwrap().1), 9);
         assert!(thread_count() >= 1);
     }

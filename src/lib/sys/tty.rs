@@ -108,6 +108,17 @@ impl Modes {
         self
     }
 
+    /// The same with or without processing of what programs write (OPOST).
+    #[must_use]
+    pub fn opost(mut self, on: bool) -> Self {
+        if on {
+            self.0.c_oflag |= libc::OPOST
+        } else {
+            self.0.c_oflag &= !libc::OPOST
+        }
+        self
+    }
+
     /// Sets them, at once; `flush` forgets what was typed and not read.
     ///
     /// # Errors

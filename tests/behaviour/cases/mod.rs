@@ -11,6 +11,7 @@ mod console;
 mod create;
 mod destroy;
 mod execute;
+mod faults;
 mod hooks;
 mod hostile;
 mod info;
@@ -49,6 +50,7 @@ pub fn all() -> Cases {
     v2::add(&mut c);
     hostile::add(&mut c);
     mixed::add(&mut c);
+    faults::add(&mut c);
     options::add(&mut c);
     c
 }

@@ -2,7 +2,7 @@
 
 use super::member;
 use crate::base::{Error, Result};
-use crate::capi::guard::{number, told};
+use crate::capi::guard::{by, number, told};
 use crate::capi::handle::Handle;
 use crate::capi::layout::{AttachFn, AttachOptions};
 use crate::capi::memory::{self, Out, Text, Words};
@@ -70,7 +70,8 @@ impl Call {
 
 /// Enters and starts the payload.
 fn begin(h: Handle, options: &Options, payload: Payload) -> Result<Attached> {
-    enter::attach(&h.client(), options, payload)
+    let client = h.client();
+    enter::attach(&client, options, payload).map_err(|e| by(&client, e))
 }
 
 member! {

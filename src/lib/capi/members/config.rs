@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::container::Container;
 use crate::container::create::first_config;
 use std::ffi::{c_char, c_int};
-use std::os::unix::ffi::OsStrExt;
 
 /// The lock of a container's files between processes. Where it cannot be made (a user without a run-time directory), the
 /// file operations are atomic all the same.
@@ -56,7 +55,12 @@ fn save(h: Handle, alt_file: Text) -> Result<()> {
 member! {
     /// The file's name.
     config_file_name(h) -> *mut c_char, else std::ptr::null_mut(), {
-        memory::string(h.with(|i| i.container.config_file()).as_os_str().as_bytes())
+        // Programs may take the name away and expect none then.
+        // SAFETY: a field of the caller's live handle: null or a C string.
+        match unsafe { memory::bytes((*h.raw()).configfile) } {
+            Some(name) => memory::string(name),
+            None => std::ptr::null_mut(),
+        }
     }
 }
 
@@ -94,7 +98,7 @@ member! {
 
 member! {
     /// Forgets what is configured.
-    clear_config(h) -> (), else (), {
+    clear_config(h), {
         h.with(|i| i.container.clear_config());
     }
 }

@@ -39,6 +39,7 @@ pub fn create_with(
         dir,
         bdev: bdevtype.text().map(str::to_string),
         quiet: flags & QUIET != 0,
+        complete: true,
     };
     truth(make(h, &want).map(|()| true))
 }

@@ -2,12 +2,13 @@
 
 use super::member;
 use crate::base::{Error, Result, units};
-use crate::capi::guard::{set_errno, told, truth};
+use crate::capi::guard::{by, set_errno, told, truth};
 use crate::capi::handle::Handle;
 use crate::capi::memory::{self, Text, Words};
 use crate::container::life::StartOptions;
 use crate::container::wait::parse_states;
 use crate::ipc::State;
+use crate::process::command;
 use crate::runtime::freeze as freezer;
 use crate::runtime::start::Started;
 use crate::runtime::stop::{self, Stopped};
@@ -28,14 +29,19 @@ pub fn start_with(h: Handle, useinit: bool, argv: Vec<CString>) -> bool {
     truth(begin(h, useinit, argv))
 }
 
-fn begin(h: Handle, useinit: bool, argv: Vec<CString>) -> Result<bool> {
+fn begin(h: Handle, useinit: bool, mut argv: Vec<CString>) -> Result<bool> {
     let (mut container, close_fds) = h.with(|i| (i.container.clone(), i.close_fds));
     if container.clear_broken_creation()? {
         h.with(|i| i.container.clear_config());
         return Err(Error::new(format!("{}: what a creation that died had left is removed", container.name())));
     }
-    if container.config().is_none() {
+    let Some(config) = container.config() else {
         return Err(Error::os(libc::ENOENT, format!("{}: nothing is configured", container.name())));
+    };
+    // Nothing to run below our init: then what init would be.
+    if useinit && argv.is_empty() && config.process.execute_cmd.is_none() {
+        let words = command::split(config.process.init_cmd.as_deref().unwrap_or_default());
+        argv = words.into_iter().filter_map(|w| CString::new(w).ok()).collect();
     }
     let daemonize = h.daemonize();
     // SAFETY: null or a C string of the caller's.
@@ -54,7 +60,7 @@ fn begin(h: Handle, useinit: bool, argv: Vec<CString>) -> Result<bool> {
 member! {
     /// Kills it.
     stop(h) -> bool, else false, {
-        truth(h.copy().stop().map(|_| true))
+        truth(h.copy().stop().map(|_| true).map_err(|e| by(&h.client(), e)))
     }
 }
 
@@ -73,7 +79,7 @@ member! {
     /// Asks init to halt.
     shutdown(h, timeout: c_int) -> bool, else false, {
         let done = stop::shutdown(&h.client(), signal(h, "lxc.signal.halt"), limit(timeout));
-        truth(done.map(|how| how != Stopped::TimedOut))
+        truth(done.map(|how| how != Stopped::TimedOut).map_err(|e| by(&h.client(), e)))
     }
 }
 
@@ -81,7 +87,7 @@ member! {
     /// Asks init to boot again.
     reboot(h) -> bool, else false, {
         let done = stop::reboot(&h.client(), signal(h, "lxc.signal.reboot"), Some(Duration::ZERO));
-        truth(done.map(|how| how == Stopped::Done))
+        truth(done.map(|how| how == Stopped::Done).map_err(|e| by(&h.client(), e)))
     }
 }
 
@@ -89,14 +95,15 @@ member! {
     /// The same, and waits.
     reboot2(h, timeout: c_int) -> bool, else false, {
         let done = stop::reboot(&h.client(), signal(h, "lxc.signal.reboot"), limit(timeout));
-        truth(done.map(|how| how != Stopped::TimedOut))
+        truth(done.map(|how| how != Stopped::TimedOut).map_err(|e| by(&h.client(), e)))
     }
 }
 
 member! {
     /// Freezes it.
     freeze(h) -> bool, else false, {
-        truth(freezer::freeze(&h.client()).map(|()| true))
+        let client = h.client();
+        truth(freezer::freeze(&client).map(|()| true).map_err(|e| by(&client, e)))
     }
 }
 
@@ -107,7 +114,7 @@ member! {
         if client.state() == Ok(State::Stopped) {
             return h.with(|i| i.container.config().is_some());
         }
-        truth(freezer::unfreeze(&client).map(|()| true))
+        truth(freezer::unfreeze(&client).map(|()| true).map_err(|e| by(&client, e)))
     }
 }
 
@@ -116,7 +123,7 @@ member! {
     wait(h, state: Text, timeout: c_int) -> bool, else false, {
         let Some(states) = state.text() else { return false };
         match parse_states(states) {
-            Ok(states) => truth(h.copy().wait(&states, limit(timeout))),
+            Ok(states) => truth(h.copy().wait(&states, limit(timeout)).map_err(|e| by(&h.client(), e))),
             Err(e) => {
                 set_errno(libc::EINVAL);
                 told(&e);

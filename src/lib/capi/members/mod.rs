@@ -17,6 +17,16 @@ use super::variadic;
 
 /// Defines a member: `h` is the handle, `else` the result for a null handle and for a panic.
 macro_rules! member {
+    ($(#[$doc:meta])* $name:ident($h:ident), $body:block) => {
+        $(#[$doc])*
+        pub unsafe extern "C" fn $name(c: *mut $crate::capi::layout::LxcContainer) {
+            $crate::capi::guard::entry(stringify!($name), (), || {
+                // SAFETY: C passes null or a handle that it holds a reference of.
+                let Some($h) = (unsafe { $crate::capi::handle::Handle::of(c) }) else { return };
+                $body
+            });
+        }
+    };
     ($(#[$doc:meta])* $name:ident($h:ident $(, $arg:ident: $ty:ty)* $(,)?) -> $ret:ty, else $failed:expr, $body:block) => {
         $(#[$doc])*
         pub unsafe extern "C" fn $name(

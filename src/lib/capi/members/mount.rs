@@ -2,7 +2,7 @@
 
 use super::member;
 use crate::base::Result;
-use crate::capi::guard::number;
+use crate::capi::guard::{number, set_errno};
 use crate::capi::layout::LxcMount;
 use crate::capi::memory::{self, Text};
 use crate::container::inject::Inject;
@@ -15,6 +15,12 @@ const V1: c_int = 1;
 fn known(mnt: *const LxcMount) -> bool {
     // SAFETY: null or the caller's structure.
     !mnt.is_null() && unsafe { (*mnt).version } == V1
+}
+
+/// Something is missing in the call.
+fn refused() -> c_int {
+    set_errno(libc::EINVAL);
+    -libc::EINVAL
 }
 
 fn result(done: Result<()>) -> c_int {
@@ -32,7 +38,7 @@ member! {
         data: *const c_void,
         mnt: *mut LxcMount,
     ) -> c_int, else -libc::EINVAL, {
-        let (true, Some(target)) = (known(mnt), target.path()) else { return -libc::EINVAL };
+        let (true, Some(target)) = (known(mnt), target.path()) else { return refused() };
         // SAFETY: options of a file system are a string, or null.
         let data = unsafe { memory::bytes(data.cast()) }.and_then(|b| CString::new(b).ok());
         let (source, fstype) = (source.owned(), filesystemtype.owned());
@@ -50,7 +56,7 @@ member! {
 member! {
     /// Unmounts.
     umount(h, target: Text, mountflags: c_ulong, mnt: *mut LxcMount) -> c_int, else -libc::EINVAL, {
-        let (true, Some(target)) = (known(mnt), target.path()) else { return -libc::EINVAL };
+        let (true, Some(target)) = (known(mnt), target.path()) else { return refused() };
         result(h.copy().umount(&target, mountflags))
     }
 }
