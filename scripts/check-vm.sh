@@ -40,9 +40,11 @@ test=$("$CARGO" test --no-run --test behaviour 2>&1 | sed -n 's/.*(\(.*\/behavio
 
 # One directory goes into the machine. Debug symbols stay here: an emulated disk is slow.
 share=$(mktemp -d /var/tmp/lxc-check-vm.XXXXXX)
+machine=
 finish() {
     status=$?
     trap - EXIT
+    [ -z "$machine" ] || kill "$machine" 2> /dev/null || true
     rm -rf --one-file-system "$share"
     exit "$status"
 }
@@ -75,7 +77,10 @@ GUEST
 say 'behaviour, in the virtual machine'
 start=$SECONDS
 status=0
-"$vm" run -d "$share" -t "${VM_LIMIT:-900}" -l "$VM_DIR.console" -- 'exec bash ./run' || status=$?
+"$vm" run -d "$share" -t "${VM_LIMIT:-900}" -l "$VM_DIR.console" -- 'exec bash ./run' &
+machine=$!
+wait "$machine" || status=$?
+machine=
 echo "   ($((SECONDS - start)) s)"
 [ "$status" != 125 ] || die "the virtual machine failed: see $VM_DIR.console"
 exit "$status"

@@ -31,6 +31,9 @@ pub struct Labels {
 
 const APPARMOR_FILES: &[&CStr] = &[c"apparmor/current", c"current"];
 
+/// Where distributions keep the profiles `lxc-container-default*`.
+const SHIPPED: &str = "/etc/apparmor.d/lxc-containers";
+
 /// Where a kernel's modules show; another place for tests.
 struct Kernel<'a> {
     root: &'a str,
@@ -149,9 +152,12 @@ fn loaded(kernel: &Kernel<'_>, profile: &str) -> Result<()> {
     if known || profile.contains("//&") || profile.starts_with(':') {
         return Ok(());
     }
-    Err(Error::os(libc::ENOENT, format!("the AppArmor profile {profile} is not loaded"))
-        .stage("security")
-        .hint("apparmor_parser -r /etc/apparmor.d/lxc-containers, or choose another lxc.apparmor.profile"))
+    let e = Error::os(libc::ENOENT, format!("the AppArmor profile {profile} is not loaded")).stage("security");
+    Err(if kernel.has(SHIPPED) {
+        e.hint(format!("apparmor_parser -r {SHIPPED}, or choose another lxc.apparmor.profile"))
+    } else {
+        e.hint("load it with apparmor_parser, or choose another; lxc.apparmor.profile = unconfined goes without")
+    })
 }
 
 #[cfg(test)]
