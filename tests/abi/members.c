@@ -189,8 +189,12 @@ static void acts(struct lxc_container *c)
 static struct lxc_container *fresh(const char *name)
 {
 	struct lxc_container *c = lxc_container_new(name, store);
-	char path[512];
+	const char *given = rootfs;
+	static char own[512];
+	char path[600], cmd[1200];
 
+	snprintf(own, sizeof own, "%s/%s/rootfs", store, name);
+	rootfs = own;
 	snprintf(path, sizeof path, "dir:%s", rootfs);
 	c->set_config_item(c, "lxc.rootfs.path", path);
 	c->set_config_item(c, "lxc.uts.name", "guest");
@@ -201,6 +205,9 @@ static struct lxc_container *fresh(const char *name)
 	c->set_config_item(c, "lxc.init.cmd", "/sbin/shinit");
 	if (!c->save_config(c, NULL))
 		printf("save_config failed\n");
+	snprintf(cmd, sizeof cmd, "cp -a %s %s", given, rootfs);
+	if (system(cmd))
+		printf("cp failed\n");
 	return c;
 }
 
@@ -353,7 +360,10 @@ int main(int argc, char **argv)
 	BOOL("wait RUNNING 5", wait(c, "RUNNING", 5));
 
 	when = "ended";
+	snprintf(path, sizeof path, "%s/ready", rootfs);
+	unlink(path);
 	BOOL("reboot2 10", reboot2(c, 10));
+	wait_ready();
 	BOOL("is_running", is_running(c));
 	BOOL("shutdown 10", shutdown(c, 10));
 	text("state", c->state(c));
