@@ -10,3 +10,5 @@ shared=${LXC_SHARED:-$root/../shared}
 [ -x "$shared/bench/bench.sh" ] || die "the bench runner is missing: $shared/bench/bench.sh"
 [ $# -gt 0 ] || set -- start cycle start-common execute attach stop-k info-state ls1000 lsf-running100 create-busybox
 BENCH_RT=${BENCH_RT:-0} "$shared/bench/bench.sh" -n "${BENCH_N:-40}" --vs /usr "$prefix" "$@"
+say 'frequent calls of the C library'
+benches/api.sh "$prefix/lib"

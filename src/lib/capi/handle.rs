@@ -5,10 +5,12 @@ use super::lock::Lock;
 use super::{guard, layout, members, memory};
 use crate::base::{Error, Result, paths};
 use crate::container::Container;
+use crate::ipc::Client;
 use layout::LxcContainer;
 use std::ffi::{c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -18,6 +20,14 @@ pub struct Inner {
     pub container: Container,
     /// `want_close_all_fds`.
     pub close_fds: bool,
+    /// Its monitor's client, made once: questions come by the hundred.
+    client: Option<Arc<Client>>,
+}
+
+impl Inner {
+    fn new(container: Container) -> Self {
+        Self { container, close_fds: false, client: None }
+    }
 }
 
 /// What `privlock` points to.
@@ -68,8 +78,19 @@ impl Handle {
     }
 
     /// Its monitor's client, with the handle's limit for answers.
-    pub fn client(self) -> crate::ipc::Client {
-        self.with(|i| i.container.client())
+    pub fn client(self) -> Arc<Client> {
+        self.private().lock.with(
+            || self.renewed(),
+            |i| i.client.get_or_insert_with(|| Arc::new(i.container.client())).clone(),
+        )
+    }
+
+    /// Sets how long the monitor's answers are waited for.
+    pub fn set_limit(self, limit: Option<Duration>) {
+        self.with(|i| {
+            i.container.set_answer_limit(limit);
+            i.client = None;
+        });
     }
 
     /// In a forked child whose parent was changing the handle in another thread.
@@ -79,7 +100,7 @@ impl Handle {
         let name = name.unwrap_or("lost");
         let container = Container::open(name, path.as_deref()).or_else(|_| Container::new(name, path.as_deref()));
         // The name was good once, and is still.
-        Inner { container: container.unwrap_or_else(|_| Container::nameless()), close_fds: false }
+        Inner::new(container.unwrap_or_else(|_| Container::nameless()))
     }
 
     fn show_config(self, inner: &Inner) {
@@ -100,6 +121,7 @@ impl Handle {
             }
             moved.set_answer_limit(i.container.answer_limit());
             i.container = moved;
+            i.client = None;
             // SAFETY: both strings are malloc'ed and ours; C knows that they become invalid.
             unsafe {
                 memory::free((*self.0).config_path);
@@ -109,11 +131,6 @@ impl Handle {
             }
             Ok(())
         })
-    }
-
-    /// How long the monitor's answers are waited for, as `set_timeout` has it.
-    pub fn limit(self) -> Option<Duration> {
-        self.with(|i| i.container.answer_limit())
     }
 
     /// Whether start leaves a monitor behind.
@@ -140,7 +157,7 @@ pub fn make(container: Container) -> *mut LxcContainer {
         }
         return std::ptr::null_mut();
     }
-    let private = Box::new(Private { lock: Lock::new(Inner { container, close_fds: false }) });
+    let private = Box::new(Private { lock: Lock::new(Inner::new(container)) });
     let mut filled = members::table();
     filled.name = name;
     filled.configfile = file;

@@ -120,7 +120,7 @@ member! {
                 return false;
             }
         };
-        h.with(|i| i.container.set_answer_limit(limit));
+        h.set_limit(limit);
         // SAFETY: a field of the caller's live handle.
         unsafe { (*h.raw()).rcv_timeout = timeout }
         true
