@@ -79,10 +79,9 @@ impl Handle {
 
     /// Its monitor's client, with the handle's limit for answers.
     pub fn client(self) -> Arc<Client> {
-        self.private().lock.with(
-            || self.renewed(),
-            |i| i.client.get_or_insert_with(|| Arc::new(i.container.client())).clone(),
-        )
+        self.private()
+            .lock
+            .with(|| self.renewed(), |i| i.client.get_or_insert_with(|| Arc::new(i.container.client())).clone())
     }
 
     /// Sets how long the monitor's answers are waited for.

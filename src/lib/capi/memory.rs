@@ -145,6 +145,12 @@ impl Text {
         self.bytes().map(|b| PathBuf::from(OsStr::from_bytes(b)))
     }
 
+    /// As it is; `None` for null.
+    pub fn c_str(&self) -> Option<&CStr> {
+        // SAFETY: the type's contract.
+        (!self.0.is_null()).then(|| unsafe { CStr::from_ptr(self.0) })
+    }
+
     /// A copy; `None` for null.
     pub fn owned(&self) -> Option<CString> {
         self.bytes().and_then(|b| CString::new(b).ok())
@@ -175,9 +181,21 @@ impl Words {
 pub struct Buffer(*mut c_char);
 
 impl Buffer {
-    /// No buffer, or an empty one.
-    pub fn is_none(&self, len: i32) -> bool {
-        self.0.is_null() || len <= 0
+    /// What is left of it behind `have` bytes, but for a NUL; `None` when there is no buffer or an empty one.
+    pub fn rest(&mut self, len: i32, have: usize) -> Option<&mut [u8]> {
+        let room = usize::try_from(len).ok().filter(|n| *n > 0 && !self.0.is_null())? - 1;
+        let have = have.min(room);
+        // SAFETY: the type's contract: `len` bytes may be written, and the callers of a member share none of them.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.0.cast::<u8>().add(have), room - have) })
+    }
+
+    /// Ends what is in it by a NUL.
+    pub fn end(&self, len: i32, have: usize) {
+        let room = usize::try_from(len).unwrap_or(0);
+        if !self.0.is_null() && have < room {
+            // SAFETY: as above.
+            unsafe { self.0.add(have).write(0) }
+        }
     }
 
     /// See [`fill`].

@@ -12,8 +12,12 @@ use std::os::fd::AsFd;
 /// A name without a controller, with a `/`, or one that holds processes (`tasks`, `cgroup.procs`).
 pub fn controller(name: &str) -> Result<&str> {
     let refuse = |why| Err(Error::os(libc::EINVAL, format!("cgroup file \"{name}\": {why}")));
-    match name.split_once('.') {
-        _ if name.contains('/') => refuse("it is a path"),
+    let bytes = name.as_bytes();
+    if bytes.contains(&b'/') {
+        return refuse("it is a path");
+    }
+    let dot = bytes.iter().position(|b| *b == b'.');
+    match dot.map(|at| (name.get(..at).unwrap_or_default(), name.get(at + 1..).unwrap_or_default())) {
         Some(("cgroup", "procs" | "threads")) => refuse("processes are not moved by it"),
         Some((c, f)) if !c.is_empty() && !f.is_empty() => Ok(c),
         _ => refuse("it does not begin with CONTROLLER."),

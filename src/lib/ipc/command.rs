@@ -173,7 +173,8 @@ fn wait_readable(fd: BorrowedFd<'_>, until: Option<Instant>) -> Answer<()> {
 pub struct Client {
     lxcpath: PathBuf,
     name: String,
-    address: Vec<u8>,
+    /// `None`: a name that no socket can have.
+    address: Option<UnixAddr>,
     limit: Option<Duration>,
 }
 
@@ -181,12 +182,22 @@ impl Client {
     /// The client for `name` in the store `lxcpath` (as spelled when the container was started).
     pub fn new(lxcpath: impl AsRef<Path>, name: &str) -> Self {
         let lxcpath = lxcpath.as_ref();
-        Self { lxcpath: lxcpath.into(), name: name.into(), address: address(lxcpath, name), limit: Some(ANSWER_WITHIN) }
+        Self {
+            lxcpath: lxcpath.into(),
+            name: name.into(),
+            address: UnixAddr::new_abstract(&address(lxcpath, name)).ok(),
+            limit: Some(ANSWER_WITHIN),
+        }
     }
 
     /// The client for whoever listens at this abstract name (listing asks hashed names who they are).
     pub fn at(abstract_name: &[u8]) -> Self {
-        Self { lxcpath: PathBuf::new(), name: String::new(), address: abstract_name.into(), limit: Some(ANSWER_WITHIN) }
+        Self {
+            lxcpath: PathBuf::new(),
+            name: String::new(),
+            address: UnixAddr::new_abstract(abstract_name).ok(),
+            limit: Some(ANSWER_WITHIN),
+        }
     }
 
     /// Sets how long each answer may take; `None` waits for ever.
@@ -208,7 +219,7 @@ impl Client {
 
     fn connect(&self) -> Answer<OwnedFd> {
         let nixed = |e: nix::Error| Fail::io(&io::Error::from_raw_os_error(e as i32));
-        let addr = UnixAddr::new_abstract(&self.address).map_err(nixed)?;
+        let addr = self.address.as_ref().ok_or(Fail::Io(libc::ENAMETOOLONG))?;
         let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map_err(nixed)?;
         if let Some(limit) = self.limit {
             let limit = TimeVal::new(limit.as_secs().min(1 << 30) as i64, i64::from(limit.subsec_micros()).max(1));
@@ -216,7 +227,7 @@ impl Client {
             setsockopt(&fd, sockopt::ReceiveTimeout, &limit).map_err(nixed)?;
         }
         loop {
-            match connect(fd.as_raw_fd(), &addr) {
+            match connect(fd.as_raw_fd(), addr) {
                 Ok(()) => return Ok(fd),
                 Err(nix::Error::EINTR) => {}
                 Err(e) => return Err(nixed(e)),
@@ -247,8 +258,8 @@ impl Client {
         Ok(conn)
     }
 
-    /// Receives one answer, whatever its result.
-    fn receive(conn: OwnedFd, data_max: usize) -> Answer<Reply> {
+    /// Receives the head of one answer and the descriptors that came with it.
+    fn receive_head(conn: &OwnedFd) -> Answer<(Head, Fds)> {
         let mut bytes = [0u8; wire::HEAD];
         let mut fds = Fds::default();
         let mut have = 0;
@@ -265,7 +276,12 @@ impl Client {
                 std::mem::swap(&mut fds, &mut got.fds);
             }
         }
-        let head = Head::decode(&bytes);
+        Ok((Head::decode(&bytes), fds))
+    }
+
+    /// Receives one answer, whatever its result.
+    fn receive(conn: OwnedFd, data_max: usize) -> Answer<Reply> {
+        let (head, fds) = Self::receive_head(&conn)?;
         let len = usize::try_from(head.datalen).ok().filter(|l| *l <= data_max).ok_or(Fail::Io(libc::EPROTO))?;
         let mut data = vec![0u8; len];
         let mut have = 0;
@@ -279,14 +295,19 @@ impl Client {
         Ok(Reply { head, data, fds, conn })
     }
 
-    /// One exchange; a negative result is a failure.
-    fn ask(&self, cmd: Cmd, data: &[u8], inline: i32) -> Answer<Reply> {
-        let reply = Self::receive(self.send(cmd, data, inline)?, wire::DATA_MAX)?;
-        match reply.head.code {
-            e if e >= 0 => Ok(reply),
+    /// A negative result as a failure.
+    fn succeeded(head: &Head) -> Answer<()> {
+        match head.code {
+            e if e >= 0 => Ok(()),
             e if e == -libc::ENOSYS => Err(Fail::Unsupported),
             e => Err(Fail::Refused(e.wrapping_neg())),
         }
+    }
+
+    /// One exchange; a negative result is a failure.
+    fn ask(&self, cmd: Cmd, data: &[u8], inline: i32) -> Answer<Reply> {
+        let reply = Self::receive(self.send(cmd, data, inline)?, wire::DATA_MAX)?;
+        Self::succeeded(&reply.head).map(|()| reply)
     }
 
     /// An exchange about the whole container, where −1 (EPERM) means the caller and nothing else.
@@ -407,6 +428,18 @@ impl Client {
     /// See [`Fail`].
     pub fn limit_cgroup_fd(&self, controller: &str) -> Answer<(OwnedFd, CgroupFd)> {
         self.group_fd(Cmd::GetLimitCgroupFd, controller)
+    }
+
+    /// The directory of [`Client::limit_cgroup_fd`] alone: what else the answer says is left unread. For who asks by the
+    /// hundred.
+    ///
+    /// # Errors
+    /// See [`Fail`].
+    pub fn limit_cgroup_dir(&self, controller: &str) -> Answer<OwnedFd> {
+        let conn = self.send(Cmd::GetLimitCgroupFd, &CgroupFd::ask(controller).encode(), 0)?;
+        let (head, mut fds) = Self::receive_head(&conn)?;
+        Self::succeeded(&head)?;
+        fds.pop().ok_or(Fail::Refused(libc::EBADF))
     }
 
     /// GET_CGROUP2_FD: the payload's directory, on pure version 2 only.

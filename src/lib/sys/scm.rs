@@ -3,7 +3,7 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 /// The most descriptors that one message of ours carries (the command protocol needs 20).
 pub const MAX_FDS: usize = 24;
@@ -27,37 +27,55 @@ impl Cred {
     }
 }
 
-/// Descriptors received with a message, in order, each close-on-exec.
-#[derive(Debug, Default)]
+/// Descriptors received with a message, in order, each close-on-exec. Plain numbers inside: most messages bring none, and
+/// then there is nothing to look at when it goes.
+#[derive(Debug)]
 pub struct Fds {
-    list: [Option<OwnedFd>; MAX_FDS],
-    len: usize,
+    list: [RawFd; MAX_FDS],
+    first: usize,
+    end: usize,
+}
+
+impl Default for Fds {
+    fn default() -> Self {
+        Self { list: [-1; MAX_FDS], first: 0, end: 0 }
+    }
 }
 
 impl Fds {
     /// How many were received and not taken yet.
     pub const fn len(&self) -> usize {
-        self.len
+        self.end - self.first
     }
 
     /// Whether none is left.
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Takes the first one left.
     pub fn pop(&mut self) -> Option<OwnedFd> {
-        let found = self.list.iter_mut().find_map(Option::take);
-        self.len -= usize::from(found.is_some());
-        found
+        if self.is_empty() {
+            return None;
+        }
+        let raw = *self.list.get(self.first)?;
+        self.first += 1;
+        // SAFETY: a descriptor that `push` took over and that is handed on once.
+        Some(unsafe { OwnedFd::from_raw_fd(raw) })
     }
 
     fn push(&mut self, fd: OwnedFd) {
         // A full list drops, that is closes, what comes on top.
-        if let Some(slot) = self.list.get_mut(self.len) {
-            *slot = Some(fd);
-            self.len += 1;
+        if let Some(slot) = self.list.get_mut(self.end) {
+            *slot = fd.into_raw_fd();
+            self.end += 1;
         }
+    }
+}
+
+impl Drop for Fds {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
     }
 }
 
@@ -91,10 +109,6 @@ pub fn send(fd: BorrowedFd<'_>, data: &[u8], cred: Option<Cred>, fds: &[Borrowed
     let mut msg: libc::msghdr = unsafe { zeroed() };
     msg.msg_iov = &raw mut iov;
     msg.msg_iovlen = 1;
-    let mut raw: [RawFd; MAX_FDS] = [-1; MAX_FDS];
-    for (slot, f) in raw.iter_mut().zip(fds) {
-        *slot = f.as_raw_fd();
-    }
     let fd_bytes = u32::try_from(fds.len() * size_of::<RawFd>()).unwrap_or(0);
     let cred_bytes = size_of::<libc::ucred>() as u32;
     // SAFETY: CMSG_SPACE only computes.
@@ -119,12 +133,15 @@ pub fn send(fd: BorrowedFd<'_>, data: &[u8], cred: Option<Cred>, fds: &[Borrowed
                 (*head).cmsg_level = libc::SOL_SOCKET;
                 (*head).cmsg_type = libc::SCM_RIGHTS;
                 (*head).cmsg_len = libc::CMSG_LEN(fd_bytes) as _;
-                std::ptr::copy_nonoverlapping(raw.as_ptr().cast::<u8>(), libc::CMSG_DATA(head), fd_bytes as usize);
+                let to = libc::CMSG_DATA(head).cast::<RawFd>();
+                for (i, fd) in fds.iter().enumerate() {
+                    to.add(i).write_unaligned(fd.as_raw_fd());
+                }
             }
         }
     }
     loop {
-        // SAFETY: msg points to data, iov, control and raw, all alive until the call returns.
+        // SAFETY: msg points to data, iov and control, all alive until the call returns.
         let n = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const msg, libc::MSG_NOSIGNAL) };
         if let Ok(n) = usize::try_from(n) {
             return Ok(n);

@@ -1,15 +1,15 @@
 //! Members that ask: state, init, descriptors, control group files. Each is one exchange with the monitor.
 
 use super::member;
-use crate::base::Error;
+use crate::base::{Context, Error};
 use crate::capi::global::state_name;
 use crate::capi::guard::{set_errno, told};
 use crate::capi::memory::{Buffer, Text};
-use crate::cgroup::item;
+use crate::cgroup::{Kind, item};
 use crate::ipc::{Client, Fail, State};
-use crate::sys::fd;
+use crate::sys::{fd, path};
 use std::ffi::{c_char, c_int};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 member! {
@@ -134,7 +134,7 @@ fn group(client: &Client, file: &str) -> Result<OwnedFd, Error> {
         Fail::NotRunning | Fail::Denied => Error { errno: f.errno(), ..f.error(client.container(), "name its cgroup") },
         f => f.error(client.container(), "name its cgroup"),
     };
-    client.limit_cgroup_fd(controller).map(|(fd, _)| fd).map_err(not_there)
+    client.limit_cgroup_dir(controller).map_err(not_there)
 }
 
 member! {
@@ -148,18 +148,41 @@ member! {
                 return -1;
             }
         };
-        match item::get(&dir, file) {
-            // A buffer gets what fits, and the length of that; without one the whole length is told.
-            Ok(text) => {
-                let len = retv.fill(inlen, text.as_bytes());
-                if retv.is_none(inlen) { len } else { len.min(inlen) }
-            }
+        match read(&dir, &subsys, retv, inlen) {
+            Ok(len) => len,
             Err(e) => {
                 told(&e);
                 if e.errno > 0 { -e.errno } else { -1 }
             }
         }
     }
+}
+
+/// The file's content in the caller's buffer, as much as fits, and how much that was; without a buffer the whole length.
+/// Daemons ask for such files by the hundred: one open, one or two reads, nothing in between.
+fn read(dir: &OwnedFd, name: &Text, mut retv: Buffer, inlen: c_int) -> Result<c_int, Error> {
+    let what = || format!("cannot read {}", name.text().unwrap_or_default());
+    let magic = path::fs_type(dir.as_fd()).ctx(what)?;
+    if magic != Kind::V1.magic() && magic != Kind::V2.magic() {
+        return Err(Error::os(libc::EINVAL, "the monitor sent a directory that is no cgroup"));
+    }
+    let name = name.c_str().ok_or_else(|| Error::os(libc::EINVAL, what()))?;
+    let file = path::openat(dir.as_fd(), name, libc::O_RDONLY | libc::O_NOFOLLOW, 0).ctx(what)?;
+    let mut whole = 0;
+    loop {
+        let got = match retv.rest(inlen, whole) {
+            Some([]) => break,
+            Some(rest) => fd::read_into(file.as_fd(), rest),
+            None => fd::read_into(file.as_fd(), &mut [0; 1024]),
+        }
+        .ctx(what)?;
+        if got == 0 {
+            break;
+        }
+        whole += got;
+    }
+    retv.end(inlen, whole);
+    Ok(c_int::try_from(whole).unwrap_or(c_int::MAX))
 }
 
 member! {
