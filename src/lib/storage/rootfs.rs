@@ -196,12 +196,16 @@ mod tests {
     fn a_directory_is_bound_and_pinned() {
         let dir = scratch("dir");
         let rootfs = dir.join("rootfs");
-        let c = Conf { options: Some("ro,nodev,idmap=container".into()), ..conf(&rootfs) };
+        let c = Conf { options: Some("ro,nodev".into()), ..conf(&rootfs) };
         let p = prepare(&c, &facts()).expect("renders");
-        assert_eq!((op(&p).flags, op(&p).idmapped), (MS_RDONLY | MS_NODEV, Some(0)));
+        assert_eq!((op(&p).flags, op(&p).idmapped), (MS_RDONLY | MS_NODEV, None));
         assert!(matches!(op(&p).source, Some(Source::Bind { recursive: true, .. })));
-        assert_eq!((p.env_path.as_str(), p.idmapped.as_deref()), (rootfs.to_str().expect("utf8"), Some("container")));
+        assert_eq!(p.env_path.as_str(), rootfs.to_str().expect("utf8"));
         assert!(p.pin.is_some() && !rootfs.join(PIN).exists());
+        let c = Conf { options: Some("idmap=container".into()), ..conf(&rootfs) };
+        let p = prepare(&c, &facts()).expect("renders");
+        assert_eq!((op(&p).idmapped, p.idmapped.as_deref()), (Some(0), Some("container")));
+        assert!(matches!(op(&p).source, Some(Source::Held(_))) && p.held.is_some());
         std::fs::remove_dir_all(dir).expect("removed");
     }
 
