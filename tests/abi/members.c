@@ -43,6 +43,13 @@ static void text(const char *call, const char *got)
 #define SOME(what, call) do { errno = 0; long r_ = c->call; line(what, r_ > 0 ? 1 : r_, r_ < 0); } while (0)
 #define FD(what, call) do { errno = 0; int r_ = c->call; line(what, r_ >= 0 ? 1 : r_, r_ < 0); if (r_ >= 0) close(r_); } while (0)
 
+static void free_names(int n, char **names)
+{
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
 static void list(const char *what, char **all)
 {
 	int n = 0;
@@ -338,7 +345,9 @@ int main(int argc, char **argv)
 
 	when = "running";
 	BOOL("start", start(c, 0, NULL));
-	line("list_active_containers", list_active_containers(store, &names, NULL), false);
+	n = list_active_containers(store, &names, NULL);
+	line("list_active_containers", n, false);
+	free_names(n, names);
 	wait_ready();
 	queries(c);
 	acts(c);
@@ -385,8 +394,12 @@ int main(int argc, char **argv)
 	names = NULL;
 	n = list_defined_containers(store, &names, NULL);
 	line("list_defined_containers", n, n < 0);
+	free_names(n, names);
 	struct lxc_container **all = NULL;
 	n = list_defined_containers(store, NULL, &all);
 	line("list_defined_containers with objects", n, n < 0);
+	for (int i = 0; i < n; i++)
+		lxc_container_put(all[i]);
+	free(all);
 	return 0;
 }
