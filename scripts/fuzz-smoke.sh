@@ -43,9 +43,13 @@ done
 
 say 'the planted bug'
 build target/fuzz-planted --features planted-bug --bin config
+for seed in fuzz/corpus/config/*; do
+    # The seeds must not give it away.
+    "target/fuzz-planted/$host/release/config" "$seed" > "$work/seed.log" 2>&1 || die "$seed meets the planted bug"
+done
 if fuzz "target/fuzz-planted/$host/release/config" config 60; then
     die 'the planted bug was not found within a minute'
 fi
-grep -q 'planted bug: one byte between quotes' "$work/config.log" || die "something else was found: $(tail -n 5 "$work/config.log")"
+grep -q 'planted bug: an equals sign between quotes' "$work/config.log" || die "something else was found: $(tail -n 5 "$work/config.log")"
 executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/config.log")
 echo "found after ${executions:-some} executions"

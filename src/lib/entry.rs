@@ -33,6 +33,7 @@ pub unsafe extern "C" fn lxc_rs_tool_main(
         );
         return 1;
     }
+    crate::sys::begin::mend();
     let run = || match &*tool {
         // No tool, but the program that starts containers for callers of the C library.
         "lxc-supervise" => crate::runtime::supervise::main(crate::container::life::destroy_ephemeral),

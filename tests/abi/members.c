@@ -43,6 +43,13 @@ static void text(const char *call, const char *got)
 #define SOME(what, call) do { errno = 0; long r_ = c->call; line(what, r_ > 0 ? 1 : r_, r_ < 0); } while (0)
 #define FD(what, call) do { errno = 0; int r_ = c->call; line(what, r_ >= 0 ? 1 : r_, r_ < 0); if (r_ >= 0) close(r_); } while (0)
 
+static void free_names(int n, char **names)
+{
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
 static void list(const char *what, char **all)
 {
 	int n = 0;
@@ -189,8 +196,12 @@ static void acts(struct lxc_container *c)
 static struct lxc_container *fresh(const char *name)
 {
 	struct lxc_container *c = lxc_container_new(name, store);
-	char path[512];
+	const char *given = rootfs;
+	static char own[512];
+	char path[600], cmd[1200];
 
+	snprintf(own, sizeof own, "%s/%s/rootfs", store, name);
+	rootfs = own;
 	snprintf(path, sizeof path, "dir:%s", rootfs);
 	c->set_config_item(c, "lxc.rootfs.path", path);
 	c->set_config_item(c, "lxc.uts.name", "guest");
@@ -201,6 +212,9 @@ static struct lxc_container *fresh(const char *name)
 	c->set_config_item(c, "lxc.init.cmd", "/sbin/shinit");
 	if (!c->save_config(c, NULL))
 		printf("save_config failed\n");
+	snprintf(cmd, sizeof cmd, "cp -a %s %s", given, rootfs);
+	if (system(cmd))
+		printf("cp failed\n");
 	return c;
 }
 
@@ -331,7 +345,9 @@ int main(int argc, char **argv)
 
 	when = "running";
 	BOOL("start", start(c, 0, NULL));
-	line("list_active_containers", list_active_containers(store, &names, NULL), false);
+	n = list_active_containers(store, &names, NULL);
+	line("list_active_containers", n, false);
+	free_names(n, names);
 	wait_ready();
 	queries(c);
 	acts(c);
@@ -353,7 +369,10 @@ int main(int argc, char **argv)
 	BOOL("wait RUNNING 5", wait(c, "RUNNING", 5));
 
 	when = "ended";
+	snprintf(path, sizeof path, "%s/ready", rootfs);
+	unlink(path);
 	BOOL("reboot2 10", reboot2(c, 10));
+	wait_ready();
 	BOOL("is_running", is_running(c));
 	BOOL("shutdown 10", shutdown(c, 10));
 	text("state", c->state(c));
@@ -375,8 +394,12 @@ int main(int argc, char **argv)
 	names = NULL;
 	n = list_defined_containers(store, &names, NULL);
 	line("list_defined_containers", n, n < 0);
+	free_names(n, names);
 	struct lxc_container **all = NULL;
 	n = list_defined_containers(store, NULL, &all);
 	line("list_defined_containers with objects", n, n < 0);
+	for (int i = 0; i < n; i++)
+		lxc_container_put(all[i]);
+	free(all);
 	return 0;
 }

@@ -89,6 +89,8 @@ pub enum Source {
     Fd(FdRef),
     /// A detached tree that an earlier op left in this slot; moves it, the slot is empty afterwards.
     Tree(usize),
+    /// A detached tree that was made before the clone and is held open by this number.
+    Held(std::os::fd::RawFd),
     /// The mount at this path moves (`move`, MS_MOVE).
     Moved(At),
     /// No new mount: the mount on the target gets the flags (`remount`).

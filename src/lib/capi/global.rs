@@ -6,6 +6,7 @@ use super::{guard, memory};
 use crate::base::log::{self, Setup};
 use crate::base::{Error, paths};
 use crate::config::Config;
+use crate::runtime::refuse;
 use crate::sys::process::{self, ExecArgs};
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -160,8 +161,21 @@ const EXTENSIONS: [&str; 30] = [
     "environment_runtime_hooks",
 ];
 
-/// Those of [`EXTENSIONS`] that this build does not have yet: asked for, they are denied.
-const NOT_YET: [&str; 1] = ["seccomp_proxy_send_notify_fd"];
+/// Extensions that a setting stands for: while a start refuses the setting, the extension is denied.
+const NEEDS: [(&str, &str); 6] = [
+    ("network_ipvlan", "lxc.net.[i].type = ipvlan"),
+    ("network_l2proxy", "lxc.net.[i].l2proxy = 1"),
+    ("network_phys_macvlan_mtu", "lxc.net.[i].type = phys"),
+    ("network_veth_router", "lxc.net.[i].veth.mode = router"),
+    ("network_bridge_vlan", "lxc.net.[i].veth.vlan.id"),
+    ("seccomp_proxy_send_notify_fd", "lxc.seccomp.notify.proxy"),
+];
+
+/// Whether the extension is there and does what it says.
+fn has_extension(name: &str) -> bool {
+    let refused = |setting: &str| refuse::TABLE.iter().any(|r| r.setting == setting);
+    EXTENSIONS.contains(&name) && !NEEDS.iter().any(|(n, setting)| *n == name && refused(setting))
+}
 
 /// `lxc_has_api_extension`.
 ///
@@ -175,7 +189,7 @@ pub unsafe extern "C" fn lxc_has_api_extension(extension: *const c_char) -> bool
         }
         // SAFETY: the caller's promise.
         let name = unsafe { memory::text(extension) }.unwrap_or_default();
-        EXTENSIONS.contains(&name) && !NOT_YET.contains(&name)
+        has_extension(name)
     })
 }
 
@@ -231,4 +245,27 @@ pub unsafe extern "C" fn lxc_attach_run_shell(_payload: *mut c_void) -> c_int {
         run(c"/bin/sh", &[c"/bin/sh".to_owned()]);
         -1
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_are_what_works() {
+        assert!(has_extension("pidfd") && has_extension("mount_injection_file") && !has_extension("nonsense"));
+        for (name, setting) in NEEDS {
+            assert!(EXTENSIONS.contains(&name));
+            assert_eq!(has_extension(name), !refuse::TABLE.iter().any(|r| r.setting == setting), "{name}");
+        }
+    }
+
+    #[test]
+    fn states_by_number() {
+        for state in crate::ipc::State::ALL {
+            // SAFETY: a static string.
+            let name = unsafe { std::ffi::CStr::from_ptr(state_name(state)) };
+            assert_eq!(name.to_str(), Ok(state.as_str()));
+        }
+    }
 }

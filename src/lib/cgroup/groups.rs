@@ -411,8 +411,11 @@ fn leader(host: &Host) -> usize {
 
 /// Makes a group under the first name that is free. `inner` is `None` for the monitor.
 fn claim(host: &Host, stem: &Stem, inner: Option<Option<&str>>, share: &mut Option<cpuset::Share>) -> Result<Role> {
-    for rel in stem.candidates() {
+    let mut candidates = stem.candidates();
+    while let Some(rel) = candidates.next() {
         if let Some(role) = try_claim(host, &rel, inner, share)? {
+            // A start that was killed while this name was still in use has left the next one.
+            candidates.take(2).for_each(|rel| sweep(host, &rel));
             return Ok(role);
         }
         crate::log_info!("The cgroup {rel} is in use");
@@ -436,6 +439,16 @@ fn try_claim(
     let mut local = None;
     let share = if rel.contains('/') { &mut local } else { share };
     fill(host, first, role, inner, share)
+}
+
+/// Removes a group that nobody has locked and nothing is in.
+fn sweep(host: &Host, rel: &str) {
+    let dir = host.hierarchies.get(leader(host)).map(|h| h.dir(rel)).unwrap_or_default();
+    let Ok(f) = file::open_dir(&dir).map(File::from) else { return };
+    let empty = file::read(format!("{dir}/cgroup.procs")).is_ok_and(|procs| procs.is_empty());
+    if empty && try_lock(&f, true).is_ok() {
+        let _ = remove_role(host, &Role { rel: rel.to_string(), leader: f.into() }, false, None);
+    }
 }
 
 /// Makes and locks the directory in the leader hierarchy, clearing what a dead owner left.

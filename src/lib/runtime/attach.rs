@@ -491,12 +491,8 @@ impl Entry {
         let Self { script, env, payload, .. } = self;
         let command = match payload {
             Payload::Function(function) => {
-                // For ever, of the helper and its child.
-                let vars: &'static ExecArgs = Box::leak(Box::new(ExecArgs::new(&[], &env.render()?)));
-                let call = || {
-                    process::set_environment(vars);
-                    function()
-                };
+                let vars = ExecArgs::new(&[], &env.render()?);
+                let call = || -> i32 { match process::with_environment(&vars, || exit_now(function())) {} };
                 let child = process::clone3(&how, || -> Never { attach_child::run_function(script, call) });
                 return Ok(child.ctx(|| "Failed to create the attached process".into())?.pid);
             }

@@ -97,6 +97,7 @@ impl Child<'_> {
             Source::Bind { from, recursive } => self.clone_tree(from, *recursive)?,
             Source::Fd(fd) => m::open_tree(self.fd(*fd)?, c"", m::OPEN_TREE_CLONE)?,
             Source::Tree(n) => self.slots.get_mut(*n).and_then(Option::take).ok_or_else(|| err(libc::EBADF))?,
+            Source::Held(number) => sys::fd::dup_cloexec(sys::fd::borrow(*number)?)?,
             Source::Moved(at) => self.open(at, PATH)?,
             Source::Fs { fstype, name, data } => return detached(fstype, name, data.as_deref(), set),
             Source::Remount => return Err(err(libc::EINVAL)),

@@ -71,8 +71,7 @@ mod tests {
             signal::block(&SigSet::of(&SIGNALS)).unwrap();
             let watch = Interrupt::new(None);
             watch.check().unwrap();
-            nix::sys::pthread::pthread_kill(nix::sys::pthread::pthread_self(), nix::sys::signal::Signal::SIGTERM)
-                .unwrap();
+            nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM).unwrap();
             watch.check().unwrap_err().what
         });
         assert!(thread.join().unwrap().starts_with("interrupted by signal 15"));

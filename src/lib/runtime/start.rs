@@ -192,9 +192,11 @@ fn daemonise(life: Life) -> Result<Started> {
         made.map(|c| c.pid)
     };
     let made = made.ctx(|| "making the monitor".into())?;
-    if let Some(Life { groups, pidfile, .. }) = life {
+    if let Some(Life { groups, pidfile, command, starter, .. }) = life {
         // They are the monitor's now: dropped here they would be removed.
         std::mem::forget((groups, pidfile));
+        // These as well, and before its word is waited for: held here, its end would go unseen and the name stay taken.
+        drop((command, starter));
     }
     let _ = signal::set_mask(&mask);
     let ours = ours.ok_or_else(|| Error::new("no socket pair"))?;

@@ -64,11 +64,12 @@ fn by_program(program: &Path, request: &StartRequest) -> Result<Started> {
 /// another thread may have forked a process that holds a copy of the program's side.
 fn answer(from: &OwnedFd, pid: i32) -> std::io::Result<Vec<u8>> {
     use crate::sys::poll::{POLLIN, PollFd, poll};
-    let program = process::pidfd_open(pid)?;
-    let mut set = [PollFd::new(from.as_fd(), POLLIN), PollFd::new(program.as_fd(), POLLIN)];
-    poll(&mut set, -1)?;
     let mut answer = vec![0; 16384];
-    sys::fd::set_nonblocking(from.as_fd(), true)?;
+    if let Ok(program) = process::pidfd_open(pid) {
+        let mut set = [PollFd::new(from.as_fd(), POLLIN), PollFd::new(program.as_fd(), POLLIN)];
+        poll(&mut set, -1)?;
+        sys::fd::set_nonblocking(from.as_fd(), true)?;
+    }
     let bytes = match scm::recv(from.as_fd(), &mut answer) {
         Ok(got) => got.bytes,
         Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => 0,

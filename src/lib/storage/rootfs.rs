@@ -8,6 +8,7 @@ use crate::base::facts::Facts;
 use crate::base::mount_options::{IdmapSource, MountOptions};
 use crate::base::op::{Act, At, Create, Op, RootfsOp, Source, cstring};
 use crate::base::{Context, Error, Result};
+use crate::sys::mount;
 use libc::{MS_REC, MS_SLAVE};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -30,7 +31,7 @@ pub struct Prepared {
     /// An open, deleted file on the rootfs's file system: a container cannot make that read-only for the host as long as
     /// it is held.
     pub pin: Option<File>,
-    /// The directory of an id-mapped rootfs, which the child finds by its descriptor.
+    /// The detached tree of an id-mapped rootfs, which the child finds by its descriptor.
     pub held: Option<OwnedFd>,
 }
 
@@ -39,9 +40,16 @@ pub struct Prepared {
 /// # Errors
 /// A rootfs, its mount point or its options that cannot work, each with what mends it.
 pub fn prepare(conf: &Conf, facts: &Facts) -> Result<Prepared> {
-    let mount = cstring(facts.rootfs_mount.as_os_str().as_encoded_bytes())?;
+    let mount_point = cstring(facts.rootfs_mount.as_os_str().as_encoded_bytes())?;
     let Some(path) = conf.path.as_deref() else {
-        let op = RootfsOp { source: None, mount, flags: 0, clear: 0, propagation: MS_SLAVE | MS_REC, idmapped: None };
+        let op = RootfsOp {
+            source: None,
+            mount: mount_point,
+            flags: 0,
+            clear: 0,
+            propagation: MS_SLAVE | MS_REC,
+            idmapped: None,
+        };
         return Ok(Prepared { ops: vec![Op::new("rootfs", "/", Act::Rootfs(op))], ..Prepared::default() });
     };
     let options = options(conf)?;
@@ -51,14 +59,15 @@ pub fn prepare(conf: &Conf, facts: &Facts) -> Result<Prepared> {
     let (source, pin) = match kind {
         Kind::Overlay => (overlay::source(path, &options.data, facts)?, None),
         // An id-mapped tree is the host's until it is mapped: the container's root need not pass to it, so the directory
-        // is opened here and found by its descriptor.
+        // is taken here and found by its descriptor.
         _ if options.idmap.is_some() => {
-            let dir = crate::sys::path::open(&cstring(path)?, libc::O_PATH | libc::O_DIRECTORY, 0)
+            let whole = mount::OPEN_TREE_CLONE | mount::AT_RECURSIVE;
+            let tree = mount::open_tree(crate::sys::path::cwd(), &cstring(path)?, whole)
                 .ctx(|| format!("lxc.rootfs.path = {path}"))
                 .map_err(|e| e.stage("rootfs").hint("create the container first (lxc-create), or mend the path"))?;
-            let from = At::Host(cstring(format!("/proc/self/fd/{}", dir.as_raw_fd()))?);
-            held = Some(dir);
-            (Source::Bind { from, recursive: true }, None)
+            let number = tree.as_raw_fd();
+            held = Some(tree);
+            (Source::Held(number), None)
         }
         _ => {
             check_dir(path, facts)?;
@@ -68,7 +77,7 @@ pub fn prepare(conf: &Conf, facts: &Facts) -> Result<Prepared> {
     };
     let op = RootfsOp {
         source: Some(source),
-        mount,
+        mount: mount_point,
         flags: options.attributes(),
         clear: options.clear,
         propagation: options.propagation,
@@ -187,12 +196,16 @@ mod tests {
     fn a_directory_is_bound_and_pinned() {
         let dir = scratch("dir");
         let rootfs = dir.join("rootfs");
-        let c = Conf { options: Some("ro,nodev,idmap=container".into()), ..conf(&rootfs) };
+        let c = Conf { options: Some("ro,nodev".into()), ..conf(&rootfs) };
         let p = prepare(&c, &facts()).expect("renders");
-        assert_eq!((op(&p).flags, op(&p).idmapped), (MS_RDONLY | MS_NODEV, Some(0)));
+        assert_eq!((op(&p).flags, op(&p).idmapped), (MS_RDONLY | MS_NODEV, None));
         assert!(matches!(op(&p).source, Some(Source::Bind { recursive: true, .. })));
-        assert_eq!((p.env_path.as_str(), p.idmapped.as_deref()), (rootfs.to_str().expect("utf8"), Some("container")));
+        assert_eq!(p.env_path.as_str(), rootfs.to_str().expect("utf8"));
         assert!(p.pin.is_some() && !rootfs.join(PIN).exists());
+        let c = Conf { options: Some("idmap=container".into()), ..conf(&rootfs) };
+        let p = prepare(&c, &facts()).expect("renders");
+        assert_eq!((op(&p).idmapped, p.idmapped.as_deref()), (Some(0), Some("container")));
+        assert!(matches!(op(&p).source, Some(Source::Held(_))) && p.held.is_some());
         std::fs::remove_dir_all(dir).expect("removed");
     }
 

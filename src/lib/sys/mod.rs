@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod alloc_guard;
+pub mod begin;
 pub mod bpf;
 pub mod bytes;
 pub mod cred;

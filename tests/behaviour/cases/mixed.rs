@@ -214,6 +214,35 @@ pub fn add(c: &mut Cases) {
         });
     }
 
+    // The same lines, whoever starts and whoever freezes and stops. A proof of the words; each step waits for its line.
+    c.add("mixed.monitor_lines", |t| {
+        let mut seen: Vec<(String, String)> = Vec::new();
+        for starter in ["lxc-", "/usr/bin/lxc-"] {
+            for driver in ["lxc-", "/usr/bin/lxc-"] {
+                t.mk("c1", CONFIG);
+                let mut mon = t.spawn("exec /usr/bin/lxc-monitor -n c1");
+                t.until("monitord listens", |t| t.read("/proc/net/unix").contains("@lxc/"));
+                std::thread::sleep(std::time::Duration::from_millis(200));
+                t.sh(&format!("{starter}start -n c1")).ok();
+                t.ready("c1");
+                for (tool, word) in [("freeze", "[FROZEN]"), ("unfreeze", "[THAWED]"), ("stop", "[STOPPED]")] {
+                    t.sh(&format!("{driver}{tool} -n c1")).ok();
+                    t.until(word, |_| mon.so_far().contains(word));
+                }
+                let lines = mon.so_far();
+                t.sh("/usr/bin/lxc-monitor -Q -n c1");
+                mon.wait(10);
+                t.until("monitord is gone", |t| t.sh("pgrep lxc-monitord").code != 0);
+                t.sh("rm -rf /run/lxc//var /var/lib/lxc/c1");
+                seen.push((format!("{starter}start, {driver}freeze"), lines));
+            }
+        }
+        for (who, lines) in &seen {
+            assert_eq!(lines, &seen[3].1, "{who}, and Debian's alone");
+        }
+    })
+    .needs(&[Need::Both]);
+
     c.add("mixed.hashed_name", |t| {
         let store = format!("/tmp/{}", "s".repeat(100));
         t.mk_in(&store, "c1", "");
