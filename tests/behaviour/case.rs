@@ -32,6 +32,8 @@ pub enum Need {
     IdmappedTmpfs,
     /// Bridges can be made in a new network namespace.
     Bridge,
+    /// gcc, for a case that compiles its init.
+    Compiler,
 }
 
 impl Need {
@@ -50,6 +52,7 @@ impl Need {
             Need::Seccomp => "seccomp",
             Need::IdmappedTmpfs => "idmapped-tmpfs",
             Need::Bridge => "bridge",
+            Need::Compiler => "compiler",
         }
     }
 }

@@ -188,6 +188,7 @@ fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
         (Need::Seccomp, has("/proc/sys/kernel/seccomp")),
         (Need::IdmappedTmpfs, kernel() >= (6, 3)),
         (Need::Bridge, true),
+        (Need::Compiler, has("/usr/bin/gcc")),
     ];
     table.iter().filter(|(_, ok)| !ok).map(|(n, _)| *n).collect()
 }

@@ -143,7 +143,8 @@ fn stop(c: &mut Cases) {
         t.start("c1");
         t.sh("lxc-stop -t 5 --nokill -n c1").ok();
         assert_eq!(t.read(r.join("how")), "rt3");
-    });
+    })
+    .needs(&[crate::case::Need::Compiler]);
 
     c.add("stop.frozen_kill", |t| {
         t.run("c1", "");
