@@ -1,7 +1,7 @@
 //! Who a process is and what it may: ids, groups, capabilities (credentials(7), capabilities(7)). Raw calls, so that they
 //! hold for the calling thread alone and work between clone and exec.
 
-use super::check_long;
+use super::rc::check_long;
 use std::io;
 
 /// The real, effective user and group ids.

@@ -1,6 +1,6 @@
 //! File descriptors: duplicating, handing over, reading and writing whole. Owns no file names.
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::CStr;
 use std::io;
 pub use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};

@@ -1,6 +1,6 @@
 //! Mounting, by the old call and the new ones (mount(2), fsopen(2), open_tree(2), move_mount(2), mount_setattr(2)).
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::CStr;
 use std::io;
 use std::mem::size_of;

@@ -1,6 +1,6 @@
 //! Namespaces: making, joining, naming (namespaces(7)).
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -1,6 +1,6 @@
 //! Paths below directory descriptors: the way into a rootfs. Resolution is the kernel's (openat2(2)), never ours by string.
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::CStr;
 use std::io;
 use std::mem::{MaybeUninit, size_of};

@@ -1,7 +1,7 @@
 //! Processes: cloning, executing, waiting, what prctl(2) sets. What runs in a clone's child neither allocates nor locks:
 //! the child of a threaded process has one thread and whatever locks the others held.
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::size_of;

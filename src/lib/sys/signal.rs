@@ -1,6 +1,6 @@
 //! Signals: masks, dispositions, signalfd (signal(7)).
 
-use super::check;
+use super::rc::check;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
