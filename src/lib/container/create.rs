@@ -82,7 +82,7 @@ impl Container {
         if done.is_err() && made_outside {
             let (parent, last) = (rootfs.parent(), rootfs.file_name());
             if let (Some(parent), Some(last)) = (parent, last) {
-                destroy::remove_below(parent, last, &[])?;
+                crate::storage::tree::remove_below(parent, last, &[])?;
             }
         }
         done?;
@@ -95,8 +95,9 @@ impl Container {
         let rootfs = want.dir.clone().unwrap_or_else(|| self.dir().join("rootfs"));
         make_path(&rootfs)?;
         if let Some((uid, gid)) = self.mapped_root() {
-            // Its own directory as well, since the container's root has to pass through it.
-            for path in [self.dir(), rootfs.clone()] {
+            // Its own directory as well, since the container's root has to pass through it. That comes last: once it is
+            // given away, somebody else may put what he likes in the rootfs's place.
+            for path in [rootfs.clone(), self.dir()] {
                 std::os::unix::fs::chown(&path, Some(uid), Some(gid))
                     .ctx(|| format!("Failed to give {} to the container's root", path.display()))?;
             }

@@ -188,15 +188,6 @@ pub fn memfd(name: &CStr, data: &[u8]) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// An event counter (eventfd(2)), non-blocking.
-///
-/// # Errors
-/// eventfd(2).
-pub fn eventfd() -> io::Result<OwnedFd> {
-    // SAFETY: no pointers; the descriptor is new.
-    unsafe { Ok(OwnedFd::from_raw_fd(check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?)) }
-}
-
 /// The numbers that are open in this process, ascending (/proc/self/fd).
 ///
 /// # Errors

@@ -32,5 +32,4 @@ pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod tty;
-pub mod walk;
 pub mod xattr;

@@ -20,8 +20,6 @@ pub const ATTR_NODEV: u64 = 0x4;
 pub const ATTR_NOEXEC: u64 = 0x8;
 /// The mask of the access time choice.
 pub const ATTR_ATIME: u64 = 0x70;
-/// Access times as `relatime` (the default, 0).
-pub const ATTR_RELATIME: u64 = 0;
 /// No access times.
 pub const ATTR_NOATIME: u64 = 0x10;
 /// All access times.
