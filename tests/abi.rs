@@ -3,10 +3,10 @@
 //! The programs lie in tests/abi; `LXC_TEST_ROUNDS` (20) and `LXC_TEST_THREADS` (4 × 5) raise the load.
 
 // The runner of tests/behaviour uses the rest of both.
-#[allow(dead_code)] // a module of the behaviour tests: not all of it is used here
+#[allow(dead_code)]
 #[path = "behaviour/fixture.rs"]
 mod fixture;
-#[allow(dead_code)] // a module of the behaviour tests: not all of it is used here
+#[allow(dead_code)]
 #[path = "behaviour/sandbox.rs"]
 mod sandbox;
 

@@ -20,7 +20,7 @@ const DEPTH: usize = 64;
 /// stays, and the top with it, unless it is an empty directory. A missing tree is no failure, a link goes itself.
 ///
 /// # Errors
-/// What cannot be removed, by its path: EXDEV with a hint for something that is still mounted.
+/// What cannot be removed, by its path: EXDEV where something is still mounted.
 pub fn remove_below(parent: &Path, name: &OsStr, keep: &[&OsStr]) -> Result<()> {
     let what = |below: &str| format!("Failed to remove {}", parent.join(below).display());
     let shown = name.to_string_lossy();
@@ -75,8 +75,8 @@ fn open(dir: BorrowedFd<'_>, name: &CStr, above: &[&CStr]) -> Result<OwnedFd> {
         let mut path: Vec<_> = above.iter().map(|n| n.to_string_lossy()).collect();
         path.push(name.to_string_lossy());
         let mounted = e.raw_os_error() == Some(libc::EXDEV);
-        let e = Error::io(&e, path.join("/"));
-        if mounted { e.hint("something is mounted there: umount it first") } else { e }
+        let note = if mounted { ", where something is mounted (umount it first)" } else { "" };
+        Error::io(&e, format!("{}{note}", path.join("/")))
     })
 }
 
