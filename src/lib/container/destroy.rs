@@ -161,8 +161,12 @@ fn remove_storage(lxcpath: &Path, name: &str, config: &crate::config::Config) ->
 /// # Errors
 /// Something cannot be removed.
 pub fn remove_dir(lxcpath: &Path, name: &str, keep_snaps: bool) -> Result<()> {
-    let keep: &[&OsStr] = if keep_snaps { &[OsStr::new("snaps")] } else { &[] };
-    remove_below(lxcpath, OsStr::new(name), keep)
+    let name = OsStr::new(name);
+    let [snaps, config] = ["snaps", "config"].map(OsStr::new);
+    let keep: &[&OsStr] = if keep_snaps { &[snaps, config] } else { &[config] };
+    // The config last: without it a container whose rootfs cannot be removed now could not be destroyed later either.
+    remove_below(lxcpath, name, keep)?;
+    remove_below(lxcpath, name, keep.get(..keep.len() - 1).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Namespaces: making, joining, naming (namespaces(7)).
+//! Namespaces: making, joining, naming (namespaces(7)). Knows no set of them.
 
 use super::rc::check;
 use std::ffi::CStr;

@@ -1,4 +1,4 @@
-//! Signals: masks, dispositions, signalfd (signal(7)).
+//! Signals: masks, dispositions, signalfd (signal(7)). Decides about none of them.
 
 use super::rc::check;
 use std::io;
