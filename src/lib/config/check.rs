@@ -91,6 +91,7 @@ pub fn conflicts(config: &Config) -> Vec<Problem> {
             all.push(problem(Severity::Warning, "lxc.rootfs.path", text, Some(&hint)));
         }
     }
+    all.extend(crate::process::limits::check(&config.process).iter().map(|e| refusal(Severity::Error, e)));
     all.extend(crate::idmap::check(&config.idmap.maps).err().map(|e| refusal(Severity::Error, &e)));
     let host_net = config.network.devices.values().any(|d| d.kind == Kind::None);
     let decided = crate::namespace::decide(&config.namespace, !config.idmap.maps.is_empty(), host_net);

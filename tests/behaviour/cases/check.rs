@@ -70,7 +70,7 @@ fn check(c: &mut Cases) {
             "/tmp/config:3:18: warning: lxc.net.0.link = nobr9: there is no such bridge on this host",
             "/tmp/config:4:13: warning: lxc.idmap = u 0 100000 65536: /etc/subuid does not grant root these ids (add the line root:100000:65536 to /etc/subuid)\n",
             "/tmp/config:6:19: warning: lxc.mount.fstab = /no/fstab: No such file or directory",
-            "/tmp/config:7:22: warning: lxc.hook.pre-start = /no/hook x: No such file or directory",
+            "/tmp/config:7:22: warning: lxc.hook.pre-start = /no/hook x: there is no such command",
         ] {
             o.out_has(part);
         }
@@ -163,7 +163,7 @@ fn words(c: &mut Cases) {
         ("missing_hook", "lxc.hook.pre-start = /no/hook"),
         ("ids_not_granted", "lxc.idmap = u 0 5000000 10\nlxc.idmap = g 0 5000000 10"),
         ("unknown_limit", "lxc.prlimit.bogus = 1"),
-        ("unknown_file_of_sysctl", "lxc.sysctl.no.such.file = 1"),
+        ("soft_above_hard", "lxc.prlimit.nofile = 20:10"),
         ("bad_hwaddr", "lxc.net.0.type = veth\nlxc.net.0.hwaddr = zz"),
         ("bad_mtu", "lxc.net.0.type = veth\nlxc.net.0.mtu = abc"),
         ("no_parent_interface", "lxc.net.1.type = macvlan"),
