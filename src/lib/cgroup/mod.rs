@@ -27,3 +27,4 @@ mod tree;
 pub use conf::Conf;
 pub use groups::{Groups, prepare};
 pub use layout::{Host, Kind, Layout};
+pub use names::check;

@@ -8,4 +8,4 @@ pub mod subid;
 pub mod write;
 
 pub use conf::Conf;
-pub use write::{Way, check, root_ids, way, write};
+pub use write::{Way, check, not_granted, root_ids, way, write};

@@ -330,7 +330,8 @@ fn syntax(c: &mut Cases) {
         t.start("c1");
         assert_eq!(t.inside("c1", "ls /dev/tty1"), "/dev/tty1");
         t.sh("lxc-attach -n c1 -- sh -c 'grep Seccomp: /proc/1/status'").ok().out("Seccomp:\t2\n");
-    });
+    })
+    .keys("lxc.include lxc.tty.max");
 
     c.add("syntax.debians_own_common_conf_loads_unchanged", |t| {
         t.mk("c1", "lxc.include = /usr/share/lxc/config/common.conf");

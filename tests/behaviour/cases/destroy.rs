@@ -72,7 +72,8 @@ pub fn add(c: &mut Cases) {
         let o = t.sh("lxc-destroy -n c1");
         o.no_crash();
         t.exists("/var/lib/lxc/c1/rootfs/bin/busybox");
-    });
+    })
+    .keys("lxc.rootfs.managed");
 
     c.add("destroy.rootfs_elsewhere", |t| {
         t.mk("c0", "");
@@ -89,7 +90,8 @@ pub fn add(c: &mut Cases) {
         t.sh("lxc-destroy -n c1").ok();
         assert_eq!(t.read("/tmp/destroyed"), "c1 c1 lxc destroy\n");
         t.gone("/var/lib/lxc/c1");
-    });
+    })
+    .keys("lxc.hook.destroy");
 
     c.add("destroy.failing_hook_stops_it", |t| {
         t.mk("c1", "lxc.hook.destroy = /bin/false");

@@ -103,7 +103,8 @@ fn stop(c: &mut Cases) {
         t.start("c1");
         t.sh("lxc-stop -n c1").ok();
         assert_eq!(t.read(r.join("how")), "by usr1\n");
-    });
+    })
+    .keys("lxc.signal.halt");
 
     c.add("stop.halt_signal_comes_from_the_file", |t| {
         let r = t.mk("c1", "lxc.signal.halt = SIGUSR1");
@@ -122,7 +123,8 @@ fn stop(c: &mut Cases) {
         assert_eq!(t.read(r.join("how")), "usr2\n");
         t.ready("c1");
         std::fs::remove_file(r.join("ready")).unwrap_or_default();
-    });
+    })
+    .keys("lxc.signal.reboot lxc.signal.stop");
 
     c.add("stop.busybox_init", |t| {
         let r = t.mk("c1", "lxc.init.cmd = /sbin/init\nlxc.signal.halt = SIGUSR1\nlxc.signal.reboot = SIGTERM");
