@@ -400,6 +400,25 @@ fn open_default(lxcpath: &Path, name: &str) -> super::Result<(PathBuf, File)> {
     }
 }
 
+/// One line of level ERROR into a container's own log file (`lxc.log.file`), whatever this process logs to; a file that
+/// cannot be opened costs the line. `function` is what failed.
+pub fn append(path: &Path, name: &str, function: &str, text: &str) {
+    let Ok(to) = open(path) else { return };
+    let sink = Sink { prog: "lxc".into(), name: name.into(), ..Sink::default() };
+    let mut buf = Line::new();
+    let text = format_args!("{text}");
+    let record = log::Record::builder()
+        .level(log::Level::Error)
+        .target("lxccontainer")
+        .module_path(Some(function))
+        .file_static(Some(file!()))
+        .line(Some(line!()))
+        .args(text)
+        .build();
+    line::file_line(&mut buf, &sink, Level::Error, &record, line::now());
+    let _ = nix::unistd::write(&to, buf.finish());
+}
+
 /// Whether a record of that level goes anywhere. Two loads, no lock.
 pub fn enabled(level: Level) -> bool {
     level.coarse() <= log::max_level()

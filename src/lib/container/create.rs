@@ -107,6 +107,21 @@ impl Container {
         Ok(rootfs)
     }
 
+    /// Makes the container's directory where it is missing. With an id map it becomes that of the container's root, who has
+    /// to pass through it. (A user who is not root cannot give it away; the group still lets that user in.)
+    pub(super) fn make_own_dir(&self) -> Result<()> {
+        let dir = self.dir();
+        make_dir(&dir)?;
+        if self.config().is_none_or(|c| c.idmap.maps.is_empty()) || !nix::unistd::geteuid().is_root() {
+            return Ok(());
+        }
+        let none =
+            || Error::os(libc::EINVAL, "lxc.idmap gives the container no root").hint("map user 0 and group 0 as well");
+        let (uid, gid) = self.mapped_root().ok_or_else(none)?;
+        std::os::unix::fs::chown(&dir, Some(uid), Some(gid))
+            .ctx(|| format!("Failed to give {} to the container's root", dir.display()))
+    }
+
     /// The host's ids of the container's root, with an id map.
     fn mapped_root(&self) -> Option<(u32, u32)> {
         let config = self.config()?;
