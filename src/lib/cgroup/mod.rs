@@ -18,7 +18,9 @@ mod leftover;
 mod limits;
 #[cfg(test)]
 mod live_tests;
+mod make;
 mod names;
+mod remove;
 pub mod translate;
 mod tree;
 

@@ -1,4 +1,4 @@
-//! What a container's groups are called, by its keys and lxc.conf. Pure text.
+//! What a container's groups are called, by its keys and lxc.conf. Pure text: makes no group.
 #![forbid(unsafe_code)]
 
 use super::Conf;

@@ -1,4 +1,5 @@
-//! Feature `idmap`: user and group id maps (lxc.idmap).
+//! Feature `idmap`: user and group id maps (lxc.idmap). Owns no decision about who
+//! needs one.
 #![forbid(unsafe_code)]
 
 pub mod conf;
