@@ -57,6 +57,7 @@ pub(super) fn library_version() -> String {
 /// # Errors
 /// A rule that libseccomp refuses, with the file's name and the rule's line.
 pub(super) fn compile(file: &str, policy: &Policy) -> Result<Vec<u8>> {
+    endless(file, policy)?;
     let mut merged: Option<ScmpFilterContext> = None;
     for (arch, _) in ARCHES {
         // Version 1 speaks of native numbers only.
@@ -84,8 +85,7 @@ fn one_arch(file: &str, policy: &Policy, arch: ScmpArch) -> Result<ScmpFilterCon
         ctx.remove_arch(ScmpArch::Native).map_err(fail)?;
     }
     for rule in &policy.rules {
-        // As in LXC, the section says whether a rule counts on this machine, not for which of its architectures.
-        if rule.section == "all" || ARCHES.iter().any(|(_, name)| *name == rule.section) {
+        if counts(rule) {
             add(file, &mut ctx, rule, arch)?;
         }
     }
@@ -113,6 +113,36 @@ fn add(file: &str, ctx: &mut ScmpFilterContext, rule: &Rule, arch: ScmpArch) -> 
     };
     let tests: Vec<ScmpArgCompare> = rule.tests.iter().map(compare).collect();
     ctx.add_rule_conditional(action(rule.action), call, &tests).map(drop).map_err(at)
+}
+
+/// As in LXC, the section says whether a rule counts on this machine, not for which of its architectures.
+fn counts(rule: &Rule) -> bool {
+    rule.section == "all" || ARCHES.iter().any(|(_, name)| *name == rule.section)
+}
+
+/// Refuses what sends libseccomp 2.5.4 round in circles (found by the fuzzer): two rules of one system call that begin with
+/// the same test, which is no test for equality, and go on with different arguments.
+fn endless(file: &str, policy: &Policy) -> Result<()> {
+    let chain = |rule: &Rule| {
+        let mut tests = rule.tests.clone();
+        tests.sort_by_key(|t| t.index);
+        tests
+    };
+    let rules: Vec<&Rule> = policy.rules.iter().filter(|r| r.tests.len() > 1 && counts(r)).collect();
+    for (n, second) in rules.iter().enumerate() {
+        let b = chain(second);
+        for first in rules.iter().take(n).filter(|r| r.call == second.call) {
+            let a = chain(first);
+            let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+            let turned = a.iter().take(same).any(|t| !matches!(t.op, Op::Eq | Op::Masked(_)));
+            if turned && a.get(same).zip(b.get(same)).is_some_and(|(a, b)| a.index != b.index) {
+                let what = format!("libseccomp never ends with this rule and that of line {}", first.line);
+                return Err(refused(&format!("{file}:{}:1", second.line), &what)
+                    .hint("write the shared test as ==, or test the same arguments in both rules"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// MNT_FORCE of umount2(2).
@@ -172,6 +202,24 @@ fn refused(at: &str, why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::super::of_text;
+
+    #[test]
+    fn rules_that_libseccomp_never_ends_with_are_refused() {
+        for (first, second, fine) in [
+            ("[0,16,!=][1,8,==]", "[0,16,!=][3,8,==]", false),
+            ("[1,8,==][0,16,!=]", "[3,8,==][0,16,!=]", false),
+            ("[0,16,>][1,8,==]", "[0,16,>][3,8,==]", false),
+            ("[0,16,==][1,8,!=]", "[0,16,==][3,8,!=]", true),
+            ("[0,16,!=][1,8,==]", "[0,16,!=][1,9,==]", true),
+            ("[0,16,!=][1,8,==]", "[0,17,!=][1,9,==]", true),
+            ("[0,16,!=]", "[1,16,!=]", true),
+        ] {
+            let text = format!("2\ndenylist\nmkdir errno 1 {first}\nmkdir errno 1 {second}\n");
+            let made = of_text("/p", text.as_bytes());
+            assert_eq!(made.is_ok(), fine, "{first} {second}");
+            assert!(fine || made.unwrap_err().what.starts_with("/p:4:1: "), "{first} {second}");
+        }
+    }
 
     /// Programs that LXC 5.0.2 loaded for these policies on x86_64 with libseccomp 2.5.4, read back from its containers
     /// (PTRACE_SECCOMP_GET_FILTER): FNV-1a sums of their bytes.
