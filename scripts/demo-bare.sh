@@ -32,6 +32,20 @@ git archive HEAD | tar -x -C "$tree/root/src/lxc"
 [ ! -d "$cargo_home/registry" ] || cp -a "$cargo_home/registry" "$tree/root/root/.cargo/"
 [ ! -e "$cargo_home/config.toml" ] || cp "$cargo_home/config.toml" "$tree/root/root/.cargo/"
 cp /etc/resolv.conf "$tree/root/etc/resolv.conf"
+cat > "$tree/root/bare" << 'BARE'
+# So bare that there is no umount: umount2(path, MNT_DETACH), by the perl that every Debian has.
+perl -e 'exit(syscall(166, "/.old", 2) != 0)'
+rmdir /.old
+bare() {
+    for f in /usr/bin/lxc-* /usr/share/lxc /usr/lib/*/liblxc* /etc/lxc /etc/default/lxc* /var/lib/lxc; do
+        [ ! -e "$f" ] || { echo "not bare: $f" >&2; exit 1; }
+    done
+}
+bare
+cd /src/lxc
+make demo
+bare
+BARE
 say 'make demo, inside'
 # Namespaces of its own: what is mounted for the tree and what is started in it goes with it. Nothing of this shell's
 # environment comes along but proxies.
@@ -40,30 +54,17 @@ for v in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
     [ -z "${!v:-}" ] || keep+=("$v=${!v}")
 done
 env -i "${keep[@]}" PATH=/opt/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LANG=C.UTF-8 \
-    "$(command -v unshare)" --mount --pid --fork --kill-child "$BASH" -euc '
-    root=$1
+    unshare --mount --pid --fork --kill-child bash -euc '
     mount --make-rprivate /
-    mount --bind "$root" "$root"
-    mount -t proc proc "$root/proc"
-    mount --rbind /sys "$root/sys"
-    mount --rbind /dev "$root/dev"
-    mount -t tmpfs -o mode=755 tmpfs "$root/run"
-    cd "$root"
+    mount --bind "$1" "$1"
+    mount -t proc proc "$1/proc"
+    mount --rbind /sys "$1/sys"
+    mount --rbind /dev "$1/dev"
+    mount -t tmpfs -o mode=755 tmpfs "$1/run"
+    cd "$1"
     mkdir .old
     pivot_root . .old
-    exec chroot . /bin/bash -euc "
-        umount -l /.old
-        rmdir /.old
-        bare() {
-            for f in /usr/bin/lxc-* /usr/share/lxc /usr/lib/*/liblxc* /etc/lxc /etc/default/lxc* /var/lib/lxc; do
-                [ ! -e \"\$f\" ] || { echo \"not bare: \$f\" >&2; exit 1; }
-            done
-        }
-        bare
-        cd /src/lxc
-        make demo
-        bare
-    "
+    exec chroot . bash -eu /bare
 ' bash "$tree/root" &
 inside=$!
 wait "$inside"
