@@ -26,15 +26,13 @@ mmdebstrap --quiet --variant=apt --include=gcc,make,ca-certificates,libc6-dev --
 say 'the toolchain and the sources'
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 mkdir -p "$tree/root/opt/rust" "$tree/root/src/lxc" "$tree/root/root/.cargo"
-# Without the documentation, which is a third of a toolchain.
-tar -C "$(rustc --print sysroot)" --exclude=./share/doc -c . | tar -x -C "$tree/root/opt/rust"
 git archive HEAD | tar -x -C "$tree/root/src/lxc"
 [ ! -d "$cargo_home/registry" ] || cp -a "$cargo_home/registry" "$tree/root/root/.cargo/"
 [ ! -e "$cargo_home/config.toml" ] || cp "$cargo_home/config.toml" "$tree/root/root/.cargo/"
 cp /etc/resolv.conf "$tree/root/etc/resolv.conf"
 cat > "$tree/root/bare" << 'BARE'
 # So bare that there is no umount: umount2(path, MNT_DETACH), by the perl that every Debian has.
-perl -e 'exit(syscall(166, "/.old", 2) != 0)'
+perl -e 'my $old = "/.old"; exit(syscall(166, $old, 2) != 0)'
 rmdir /.old
 bare() {
     for f in /usr/bin/lxc-* /usr/share/lxc /usr/lib/*/liblxc* /etc/lxc /etc/default/lxc* /var/lib/lxc; do
@@ -57,6 +55,8 @@ env -i "${keep[@]}" PATH=/opt/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root 
     unshare --mount --pid --fork --kill-child bash -euc '
     mount --make-rprivate /
     mount --bind "$1" "$1"
+    mount --bind "$2" "$1/opt/rust"
+    mount -o remount,bind,ro "$1/opt/rust"
     mount -t proc proc "$1/proc"
     mount --rbind /sys "$1/sys"
     mount --rbind /dev "$1/dev"
@@ -65,7 +65,7 @@ env -i "${keep[@]}" PATH=/opt/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root 
     mkdir .old
     pivot_root . .old
     exec chroot . bash -eu /bare
-' bash "$tree/root" &
+' bash "$tree/root" "$(rustc --print sysroot)" &
 inside=$!
 wait "$inside"
 inside=
