@@ -53,12 +53,16 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 mkdir "$share/repo"
 cp -a "$prefix" "$share/inst"
+mkdir "$share/repo/scripts"
 cp -a docs "$share/repo/docs"
+cp -a scripts/demo.sh scripts/lib.sh "$share/repo/scripts/"
 cp "$test" "$share/behaviour"
 find "$share/inst/lib" "$share/inst/sbin" "$share/behaviour" -type f -perm /111 -exec strip --strip-debug {} +
+demo=no
 if [ $# -gt 0 ]; then
     printf '%s\n' "$@"
 else
+    demo=yes
     sed 's/#.*//; s/[[:space:]]*$//; /^$/d' tests/vm.list
 fi > "$share/list"
 cat > "$share/run" << GUEST
@@ -72,6 +76,21 @@ export LXC_TEST_PREFIX='$prefix' LXC_TEST_REPO=/root/repo LXC_TEST_DEBIAN=/srv/d
 export LXC_TEST_ROUNDS=${LXC_TEST_ROUNDS:-5}
 mapfile -t filters < list
 [ "\${filters[*]}" != all ] || filters=()
+if [ '$demo' = yes ]; then
+    # A stock Debian without the profiles of its lxc: the container that names none is refused, the demo works.
+    profiles=/etc/apparmor.d/lxc-tests
+    apparmor_parser -R \$profiles
+    status=0
+    repo/scripts/demo.sh '$prefix' > demo.log 2>&1 || status=\$?
+    apparmor_parser -a \$profiles
+    left=\$(find /sys/fs/cgroup -name 'lxc.*' -o -name '.lxc*')
+    if [ "\$status" != 0 ] || [ -n "\$left" ]; then
+        cat demo.log
+        echo "the demo without AppArmor profiles: status \$status, left behind: \${left:-nothing}"
+        exit 1
+    fi
+    echo 'test demo.without_apparmor_profiles ... ok'
+fi
 exec ./behaviour --test-threads ${VM_THREADS:-3} ${VM_FLAGS:-} "\${filters[@]}"
 GUEST
 say 'behaviour, in the virtual machine'

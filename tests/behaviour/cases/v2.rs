@@ -525,6 +525,10 @@ fn apparmor_default(c: &mut Cases) {
             );
             let o = t.sh("lxc-start -n c1");
             o.code(1).err_has("lxc-container-default is not loaded");
+            // Who never heard of the profile learns where it comes from, and how to go without.
+            for part in ["lxc.apparmor.profile", "liblxc-common", "/etc/apparmor.d/lxc-containers", "unconfined"] {
+                o.err_has(part);
+            }
             assert_eq!(t.state("c1"), "STOPPED");
         })
         .needs(&[Need::Apparmor])
