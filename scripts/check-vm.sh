@@ -34,7 +34,11 @@ fi
 flock -u 7
 
 say 'installation and tests'
-prefix=$(scripts/inst.sh | tail -n 1)
+prefix=$(checked_prefix)
+# The same directories for both, and those of `make check`, so that nothing is compiled twice.
+export LXC_BINDIR=$prefix/bin LXC_SBINDIR=$prefix/sbin LXC_LIBDIR=$prefix/lib LXC_LIBEXECDIR=$prefix/libexec
+export LXC_DATADIR=$prefix/share LXC_SYSCONFDIR=/etc LXC_LOCALSTATEDIR=/var LXC_RUNDIR=/run
+scripts/inst.sh > /dev/null
 test=$("$CARGO" test --no-run --test behaviour 2>&1 | sed -n 's/.*(\(.*\/behaviour-[0-9a-f]*\)).*/\1/p')
 [ -n "$test" ] || die "the behaviour tests do not build: $CARGO test --no-run --test behaviour"
 
