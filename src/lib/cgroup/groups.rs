@@ -10,7 +10,7 @@
 
 use super::devices;
 use super::layout::{Base, Hierarchy, Host, Kind, Layout};
-use super::limits::Limits;
+use super::limits::{Limits, enable_controllers};
 use super::names::{self, Names, Stem};
 use super::{Conf, cpuset, file, freezer, leftover, tree};
 use crate::base::facts::Facts;
@@ -80,6 +80,8 @@ pub struct Groups {
     share: Option<cpuset::Share>,
     /// The process that removes them when it drops this value.
     owner: u32,
+    /// The base hands no controllers on while processes are in it, the caller for one: cgroup2's "no internal processes".
+    is_base_busy: bool,
 }
 
 /// Makes both groups of a container by its settings, and checks its limits as far as that goes without them.
@@ -121,11 +123,12 @@ impl Groups {
         let limits = Limits::plan(conf, &host)?;
         let dirs = host.hierarchies.iter().map(|_| OnceCell::new()).collect();
         let owner = std::process::id();
-        if let (Layout::Unified, Some(h)) = (host.layout, host.hierarchies.first()) {
-            enable_controllers(&h.base_dir());
-        }
-        let mut groups =
-            Groups { host, names, monitor: None, payload: None, dirs, limits, program: None, share: None, owner };
+        let is_base_busy = match (host.layout, host.hierarchies.first()) {
+            (Layout::Unified, Some(h)) => !enable_controllers(&h.base_dir()),
+            _ => false,
+        };
+        let (monitor, payload, program, share) = (None, None, None, None);
+        let mut groups = Groups { host, names, monitor, payload, dirs, limits, program, share, owner, is_base_busy };
         groups.monitor = Some(claim(&groups.host, &groups.names.monitor, None, &mut groups.share)?);
         groups.make_payload()?;
         Ok(groups)
@@ -244,7 +247,7 @@ impl Groups {
     }
 
     /// Puts the calling process, of one thread, into the monitor's groups; `cloned` says that it is in the cgroup2 group
-    /// already (CLONE_INTO_CGROUP): without it the move there waits for an RCU grace period.
+    /// already (CLONE_INTO_CGROUP), or need not be: the move there waits for an RCU grace period.
     ///
     /// # Errors
     /// A group that cannot be entered.
@@ -262,12 +265,30 @@ impl Groups {
         Ok(())
     }
 
+    /// Whether the calling process must leave the base, for the monitor's group, before the limits can be set.
+    pub fn is_base_busy(&self) -> bool {
+        self.is_base_busy
+    }
+
+    /// Hands controllers on once more, down to init's group.
+    fn hand_on(&self, h: &Hierarchy) {
+        enable_controllers(&h.base_dir());
+        let rel = self.rel(Who::Payload).unwrap_or_default();
+        for (at, _) in rel.match_indices('/') {
+            enable_controllers(&h.dir(rel.get(..at).unwrap_or_default()));
+        }
+    }
+
     /// Sets the limits, all but devices, in the order of the config (`memory.memsw` last).
     ///
     /// # Errors
     /// A limit that the kernel refuses.
     pub fn set_limits(&self) -> Result<()> {
         let Some(rel) = self.rel(Who::Limit) else { return Ok(()) };
+        if let (true, Some(h)) = (self.is_base_busy, self.host.hierarchies.first()) {
+            // The monitor has left the base by now: what was refused before may be granted.
+            self.hand_on(h);
+        }
         self.limits.set(&self.host, &rel)
     }
 
@@ -585,26 +606,6 @@ fn cannot_make(e: &io::Error, dir: &str) -> Error {
             err.hint("cgroup.max.descendants or cgroup.max.depth of a parent is reached")
         }
         _ => err,
-    }
-}
-
-/// Hands all controllers of a cgroup2 group on to its children. A refusal is no failure: a limit that needs the
-/// controller will say so.
-pub(crate) fn enable_controllers(dir: &str) {
-    let have = file::read(format!("{dir}/cgroup.controllers")).unwrap_or_default();
-    let on = file::read(format!("{dir}/cgroup.subtree_control")).unwrap_or_default();
-    let missing: Vec<String> =
-        have.split_whitespace().filter(|c| !on.split_whitespace().any(|o| o == *c)).map(|c| format!("+{c}")).collect();
-    if missing.is_empty() {
-        return;
-    }
-    let path = format!("{dir}/cgroup.subtree_control");
-    if let Err(e) = file::write(&path, missing.join(" ").as_bytes()) {
-        for c in &missing {
-            if file::write(&path, c.as_bytes()).is_err() {
-                crate::log_debug!(errno = e, "Cannot write {c} to {path}");
-            }
-        }
     }
 }
 
