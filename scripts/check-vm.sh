@@ -34,7 +34,11 @@ fi
 flock -u 7
 
 say 'installation and tests'
-prefix=$(scripts/inst.sh | tail -n 1)
+prefix=$(checked_prefix)
+# The same directories for both, and those of `make check`, so that nothing is compiled twice.
+export LXC_BINDIR=$prefix/bin LXC_SBINDIR=$prefix/sbin LXC_LIBDIR=$prefix/lib LXC_LIBEXECDIR=$prefix/libexec
+export LXC_DATADIR=$prefix/share LXC_SYSCONFDIR=/etc LXC_LOCALSTATEDIR=/var LXC_RUNDIR=/run
+scripts/inst.sh > /dev/null
 test=$("$CARGO" test --no-run --test behaviour 2>&1 | sed -n 's/.*(\(.*\/behaviour-[0-9a-f]*\)).*/\1/p')
 [ -n "$test" ] || die "the behaviour tests do not build: $CARGO test --no-run --test behaviour"
 
@@ -53,12 +57,16 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 mkdir "$share/repo"
 cp -a "$prefix" "$share/inst"
+mkdir "$share/repo/scripts"
 cp -a docs "$share/repo/docs"
+cp -a scripts/demo.sh scripts/lib.sh "$share/repo/scripts/"
 cp "$test" "$share/behaviour"
 find "$share/inst/lib" "$share/inst/sbin" "$share/behaviour" -type f -perm /111 -exec strip --strip-debug {} +
+demo=no
 if [ $# -gt 0 ]; then
     printf '%s\n' "$@"
 else
+    demo=yes
     sed 's/#.*//; s/[[:space:]]*$//; /^$/d' tests/vm.list
 fi > "$share/list"
 cat > "$share/run" << GUEST
@@ -72,6 +80,21 @@ export LXC_TEST_PREFIX='$prefix' LXC_TEST_REPO=/root/repo LXC_TEST_DEBIAN=/srv/d
 export LXC_TEST_ROUNDS=${LXC_TEST_ROUNDS:-5}
 mapfile -t filters < list
 [ "\${filters[*]}" != all ] || filters=()
+if [ '$demo' = yes ]; then
+    # A stock Debian without the profiles of its lxc: the container that names none is refused, the demo works.
+    profiles=/etc/apparmor.d/lxc-tests
+    apparmor_parser -R \$profiles
+    status=0
+    repo/scripts/demo.sh '$prefix' > demo.log 2>&1 || status=\$?
+    apparmor_parser -a \$profiles
+    left=\$(find /sys/fs/cgroup -name 'lxc.*' -o -name '.lxc*')
+    if [ "\$status" != 0 ] || [ -n "\$left" ]; then
+        cat demo.log
+        echo "the demo without AppArmor profiles: status \$status, left behind: \${left:-nothing}"
+        exit 1
+    fi
+    echo 'test demo.without_apparmor_profiles ... ok'
+fi
 exec ./behaviour --test-threads ${VM_THREADS:-3} ${VM_FLAGS:-} "\${filters[@]}"
 GUEST
 say 'behaviour, in the virtual machine'

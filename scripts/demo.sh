@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# demo.sh: the main job, shown. Each command stands before its output; the first failure ends it; nothing stays behind.
+# demo.sh [PREFIX]: the main job, shown, with a release built for it, or with the installation that stands in PREFIX.
+# Each command stands before its output; the first failure ends it; nothing stays behind.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_root
-scripts/deps.sh build
-say 'building a release (some minutes the first time)'
-prefix=$root/target/demo
-make -s install PREFIX="$prefix" DESTDIR='' LXC_INSTALL_ETC=no
+prefix=${1:-}
+if [ -z "$prefix" ]; then
+    scripts/deps.sh build
+    say 'building a release (some minutes the first time)'
+    prefix=$root/target/demo
+    make -s install PREFIX="$prefix" DESTDIR='' LXC_INSTALL_ETC=no
+fi
 store=$(mktemp -d /var/tmp/lxc-demo.XXXXXX)
 chmod 755 "$store"
 export PATH=$prefix/bin:$PATH

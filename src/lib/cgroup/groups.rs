@@ -68,6 +68,8 @@ pub struct Groups {
     share: Option<cpuset::Share>,
     /// The process that removes them when it drops this value.
     owner: u32,
+    /// The base hands no controllers on while processes are in it, the caller for one: cgroup2's "no internal processes".
+    is_base_busy: bool,
 }
 
 /// Makes both groups of a container by its settings, and checks its limits as far as that goes without them.
@@ -109,11 +111,12 @@ impl Groups {
         let limits = Limits::plan(conf, &host)?;
         let dirs = host.hierarchies.iter().map(|_| OnceCell::new()).collect();
         let owner = std::process::id();
-        if let (Layout::Unified, Some(h)) = (host.layout, host.hierarchies.first()) {
-            enable_controllers(&h.base_dir());
-        }
-        let mut groups =
-            Groups { host, names, monitor: None, payload: None, dirs, limits, program: None, share: None, owner };
+        let is_base_busy = match (host.layout, host.hierarchies.first()) {
+            (Layout::Unified, Some(h)) => !enable_controllers(&h.base_dir()),
+            _ => false,
+        };
+        let (monitor, payload, program, share) = (None, None, None, None);
+        let mut groups = Groups { host, names, monitor, payload, dirs, limits, program, share, owner, is_base_busy };
         groups.monitor = Some(claim(&groups.host, &groups.names.monitor, None, &mut groups.share)?);
         groups.make_payload()?;
         Ok(groups)
@@ -232,7 +235,7 @@ impl Groups {
     }
 
     /// Puts the calling process, of one thread, into the monitor's groups; `cloned` says that it is in the cgroup2 group
-    /// already (CLONE_INTO_CGROUP): without it the move there waits for an RCU grace period.
+    /// already (CLONE_INTO_CGROUP), or need not be: the move there waits for an RCU grace period.
     ///
     /// # Errors
     /// A group that cannot be entered.
@@ -250,12 +253,30 @@ impl Groups {
         Ok(())
     }
 
+    /// Whether the calling process must leave the base, for the monitor's group, before the limits can be set.
+    pub fn is_base_busy(&self) -> bool {
+        self.is_base_busy
+    }
+
+    /// Hands controllers on once more, down to init's group.
+    fn hand_on(&self, h: &Hierarchy) {
+        enable_controllers(&h.base_dir());
+        let rel = self.rel(Who::Payload).unwrap_or_default();
+        for (at, _) in rel.match_indices('/') {
+            enable_controllers(&h.dir(rel.get(..at).unwrap_or_default()));
+        }
+    }
+
     /// Sets the limits, all but devices, in the order of the config (`memory.memsw` last).
     ///
     /// # Errors
     /// A limit that the kernel refuses.
     pub fn set_limits(&self) -> Result<()> {
         let Some(rel) = self.rel(Who::Limit) else { return Ok(()) };
+        if let (true, Some(h)) = (self.is_base_busy, self.host.hierarchies.first()) {
+            // The monitor has left the base by now: what was refused before may be granted.
+            self.hand_on(h);
+        }
         self.limits.set(&self.host, &rel)
     }
 

@@ -4,7 +4,6 @@
 
 use super::devices::{Program, Rule, Set};
 use super::layout::{Host, Kind, Layout};
-use super::make::enable_controllers;
 use super::translate::{self, Resource, Size, Written};
 use super::{Conf, file};
 use crate::base::{Error, Result};
@@ -163,10 +162,6 @@ impl Limits {
 
     /// Writes everything but the device rules to the group `rel`.
     pub(crate) fn set(&self, host: &Host, rel: &str) -> Result<()> {
-        if let (Layout::Unified, false, Some(h)) = (host.layout, self.writes.is_empty(), host.hierarchies.first()) {
-            // The monitor has left the base by now: what was refused before may be granted.
-            enable_controllers(&h.base_dir());
-        }
         for w in &self.writes {
             let Some(h) = host.hierarchies.get(w.hierarchy) else { continue };
             w.set(&h.dir(rel), h.kind)?;

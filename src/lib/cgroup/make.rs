@@ -213,21 +213,31 @@ pub(super) fn cannot_make(e: &io::Error, dir: &str) -> Error {
 }
 
 /// Hands all controllers of a cgroup2 group on to its children. A refusal is no failure: a limit that needs the
-/// controller will say so.
-pub(super) fn enable_controllers(dir: &str) {
-    let have = file::read(format!("{dir}/cgroup.controllers")).unwrap_or_default();
-    let on = file::read(format!("{dir}/cgroup.subtree_control")).unwrap_or_default();
+/// controller will say so; `false` says that processes in the group are why.
+///
+/// With processes in it the kernel would take the threaded controllers alone (cpu, cpuset, pids), and from then on no
+/// process into any child (cgroup-v2.rst, "Threads"): so nothing is written then. Only the top, which has no type, is
+/// free of that.
+pub(super) fn enable_controllers(dir: &str) -> bool {
+    let of = |name: &str| file::read(format!("{dir}/{name}")).unwrap_or_default();
+    let (have, on) = (of("cgroup.controllers"), of("cgroup.subtree_control"));
     let missing: Vec<String> =
         have.split_whitespace().filter(|c| !on.split_whitespace().any(|o| o == *c)).map(|c| format!("+{c}")).collect();
     if missing.is_empty() {
-        return;
+        return true;
+    }
+    if !of("cgroup.type").is_empty() && !of("cgroup.procs").is_empty() {
+        crate::log_debug!("{dir} has processes: its controllers stay there");
+        return false;
     }
     let path = format!("{dir}/cgroup.subtree_control");
-    if let Err(e) = file::write(&path, missing.join(" ").as_bytes()) {
-        for c in &missing {
-            if file::write(&path, c.as_bytes()).is_err() {
-                crate::log_debug!(errno = e, "Cannot write {c} to {path}");
-            }
+    if file::write(&path, missing.join(" ").as_bytes()).is_ok() {
+        return true;
+    }
+    for c in &missing {
+        if let Err(e) = file::write(&path, c.as_bytes()) {
+            crate::log_debug!(errno = e, "Cannot write {c} to {path}");
         }
     }
+    true
 }

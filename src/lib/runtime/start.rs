@@ -138,8 +138,9 @@ fn foreground(mut life: Life) -> Result<Started> {
             }
         })?;
     }
-    // Version 2 is left out: moving there waits for an RCU grace period, and nothing is controlled by that group.
-    life.groups.enter_monitor(true)?;
+    // Version 2 is left out where it can be: moving there waits for an RCU grace period, and nothing is controlled by that
+    // group.
+    life.groups.enter_monitor(!life.groups.is_base_busy())?;
     if let Some(p) = &mut life.pidfile {
         p.adopt()?;
     }

@@ -34,6 +34,9 @@ const APPARMOR_FILES: &[&CStr] = &[c"apparmor/current", c"current"];
 /// Where distributions keep the profiles `lxc-container-default*`.
 const SHIPPED: &str = "/etc/apparmor.d/lxc-containers";
 
+/// What helps against a profile that is not loaded, whichever it is.
+const WITHOUT: &str = "or set lxc.apparmor.profile to a loaded profile, or to unconfined to go without";
+
 /// Where a kernel's modules show; another place for tests.
 struct Kernel<'a> {
     root: &'a str,
@@ -94,25 +97,30 @@ fn selinux(conf: &Conf, labels: &mut Labels) -> Result<()> {
 
 fn apparmor(kernel: &Kernel<'_>, conf: &Conf, facts: &Facts) -> Result<Option<Label>> {
     let fallback = if facts.new_ns.has(Ns::Cgroup) { "lxc-container-default-cgns" } else { "lxc-container-default" };
+    // What stands in for a name that the config does not give is explained, also where it is refused.
+    let mut because = "";
     let profile = match conf.apparmor_profile.as_deref() {
         Some("unchanged") => return Ok(None),
         Some("unconfined") if current(kernel).is_none_or(|l| l == "unconfined") => return Ok(None),
         Some("generated") => {
-            crate::log_warn!("lxc.apparmor.profile = generated: profiles are not generated yet, {fallback} is used");
+            because = "lxc.apparmor.profile = generated: profiles are not generated yet";
             fallback
         }
         None | Some("") => {
-            crate::log_warn!("lxc.apparmor.profile is not set: {fallback} is used");
+            because = "lxc.apparmor.profile is not set";
             fallback
         }
         Some(named) => named,
     };
+    if !because.is_empty() {
+        crate::log_warn!("{because}, {fallback} is used");
+    }
     if profile.contains(['\n', '\0']) {
         return Err(Error::os(libc::EINVAL, "lxc.apparmor.profile is no profile's name").stage("security"));
     }
     if profile != "unconfined" {
         complete(kernel, conf)?;
-        loaded(kernel, profile)?;
+        loaded(kernel, profile, because)?;
     }
     let text = format!("changeprofile {profile}").into_bytes();
     Ok(Some(Label { files: APPARMOR_FILES, text, name: profile.to_string() }))
@@ -143,7 +151,7 @@ fn complete(kernel: &Kernel<'_>, conf: &Conf) -> Result<()> {
 }
 
 /// Whether the profile is in the kernel's list. Stacks and other namespaces are left to the kernel to judge.
-fn loaded(kernel: &Kernel<'_>, profile: &str) -> Result<()> {
+fn loaded(kernel: &Kernel<'_>, profile: &str, because: &str) -> Result<()> {
     let Some(list) = kernel.read("/sys/kernel/security/apparmor/profiles") else {
         crate::log_debug!("The list of loaded AppArmor profiles cannot be read");
         return Ok(());
@@ -152,12 +160,18 @@ fn loaded(kernel: &Kernel<'_>, profile: &str) -> Result<()> {
     if known || profile.contains("//&") || profile.starts_with(':') {
         return Ok(());
     }
-    let e = Error::os(libc::ENOENT, format!("the AppArmor profile {profile} is not loaded")).stage("security");
-    Err(if kernel.has(SHIPPED) {
-        e.hint(format!("apparmor_parser -r {SHIPPED}, or choose another lxc.apparmor.profile"))
-    } else {
-        e.hint("load it with apparmor_parser, or choose another; lxc.apparmor.profile = unconfined goes without")
-    })
+    let default = profile.starts_with("lxc-container-default");
+    let what = match because {
+        "" => format!("the AppArmor profile {profile} is not loaded"),
+        _ => format!("{because}, and the AppArmor profile {profile} is not loaded"),
+    };
+    Err(Error::os(libc::ENOENT, what).stage("security").hint(match (default, kernel.has(SHIPPED)) {
+        (true, true) => format!("apparmor_parser -r {SHIPPED} loads it; {WITHOUT}"),
+        (true, false) => format!("the package liblxc-common brings it, in {SHIPPED}; {WITHOUT}"),
+        (false, _) => {
+            format!("apparmor_parser -r FILE loads the file below /etc/apparmor.d that defines it; {WITHOUT}")
+        }
+    }))
 }
 
 #[cfg(test)]
@@ -221,7 +235,8 @@ mod tests {
         assert_eq!(set(&Conf::default()).as_deref(), Some("changeprofile lxc-container-default-cgns"));
         assert_eq!(set(&profile("generated")).as_deref(), Some("changeprofile lxc-container-default-cgns"));
         let e = k.decide(&profile("my")).unwrap_err();
-        assert!(e.what.contains("profile my is not loaded"));
+        assert_eq!(e.what, "the AppArmor profile my is not loaded");
+        assert!(e.hint.unwrap().contains("apparmor_parser -r FILE"));
         assert!(k.decide(&profile("a\nb")).is_err());
     }
 
@@ -240,6 +255,31 @@ mod tests {
         );
         // Unconfined is asked for, and the caller is confined: it is said to the kernel, not skipped.
         assert_eq!(k.decide(&profile("unconfined")).unwrap().process.unwrap().text, b"changeprofile unconfined");
+    }
+
+    /// Without a profile in the config and without the distribution's: who reads the refusal knows where both come from.
+    #[test]
+    fn refusal_of_the_default() {
+        let k = Fake::new("default", &[ON, MOUNT, (LIST, "man_groff (enforce)\n")]);
+        let e = k.decide(&Conf::default()).unwrap_err();
+        assert_eq!(
+            e.what,
+            "lxc.apparmor.profile is not set, and the AppArmor profile lxc-container-default-cgns is not loaded"
+        );
+        let hint = e.hint.unwrap();
+        assert!(
+            hint.contains("package liblxc-common") && hint.contains(SHIPPED) && hint.contains("to unconfined"),
+            "{hint}"
+        );
+        let e = k.decide(&profile("generated")).unwrap_err();
+        assert!(
+            e.what.starts_with("lxc.apparmor.profile = generated: profiles are not generated yet, and"),
+            "{}",
+            e.what
+        );
+        let k = Fake::new("shipped", &[ON, MOUNT, (LIST, ""), (&SHIPPED[1..], "#include <lxc>\n")]);
+        let hint = k.decide(&Conf::default()).unwrap_err().hint.unwrap();
+        assert!(hint.starts_with("apparmor_parser -r /etc/apparmor.d/lxc-containers loads it"), "{hint}");
     }
 
     #[test]

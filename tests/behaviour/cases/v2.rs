@@ -187,6 +187,29 @@ fn delegation(c: &mut Cases) {
     .needs(V2)
     .differs("no-cgroups-left");
 
+    // What a service with Delegate=yes does: alone in its group, it must leave before that can hand controllers on.
+    c.add("v2.relative_in_a_group_of_its_own", |t| {
+        t.mk(
+            "c1",
+            "lxc.cgroup.relative = 1\nlxc.cgroup2.memory.max = 64M\nlxc.cgroup2.pids.max = 30\n\
+             lxc.cgroup.dir.monitor = m1\nlxc.cgroup.dir.container = p/q\nlxc.cgroup.dir.container.inner = in",
+        );
+        t.sh("echo '+memory +pids' > /sys/fs/cgroup/cgroup.subtree_control && mkdir /sys/fs/cgroup/own").ok();
+        let mut fg = t.spawn("echo 0 > /sys/fs/cgroup/own/cgroup.procs && exec lxc-start -F -n c1");
+        t.ready("c1");
+        assert_eq!(t.read("/sys/fs/cgroup/own/p/q/memory.max"), "67108864\n");
+        assert_eq!(t.read("/sys/fs/cgroup/own/p/q/pids.max"), "30\n");
+        assert_eq!(t.read("/sys/fs/cgroup/own/p/q/in/memory.max"), "max\n");
+        let init = t.init_pid("c1");
+        assert_eq!(t.read(format!("/proc/{init}/cgroup")), "0::/own/p/q/in\n");
+        t.sh("lxc-stop -k -n c1").ok();
+        fg.wait(20);
+        t.sh("find /sys/fs/cgroup/own -mindepth 1 -type d").ok().out("");
+        t.sh("rmdir /sys/fs/cgroup/own").ok();
+    })
+    .needs(V2)
+    .differs("no-cgroups-left");
+
     // The root of an id-mapped container makes groups, moves into them, hands controllers on: what systemd does. The limits
     // above it are not its to change.
     c.add("v2.idmapped_root_uses_its_delegation", |t| {
@@ -525,6 +548,10 @@ fn apparmor_default(c: &mut Cases) {
             );
             let o = t.sh("lxc-start -n c1");
             o.code(1).err_has("lxc-container-default is not loaded");
+            // Who never heard of the profile learns where it comes from, and how to go without.
+            for part in ["lxc.apparmor.profile", "liblxc-common", "/etc/apparmor.d/lxc-containers", "unconfined"] {
+                o.err_has(part);
+            }
             assert_eq!(t.state("c1"), "STOPPED");
         })
         .needs(&[Need::Apparmor])
