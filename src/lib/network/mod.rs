@@ -9,6 +9,6 @@ mod prepare;
 pub mod rtnl;
 pub mod usernet;
 
-pub use act::{Network, ScriptCall, prepare};
+pub use act::{Network, ScriptCall, prepare, random_name};
 pub use conf::Conf;
 pub use prepare::{check, check_host};
