@@ -132,7 +132,7 @@ struct CloneArgs {
 }
 
 /// `--restored ROOT GROUP`: what `criu restore --restore-detached --restore-sibling` leaves: an init in new namespaces, in
-/// the container's groups, whose parent is criu's.
+/// the container's groups, whose parent is criu's. `/tmp/fail` makes it fail all the same.
 pub fn restored(args: &[String]) -> i32 {
     let [root, group] = args else { return 2 };
     let Ok((mut read, mut write)) = std::io::pipe() else { return 1 };
@@ -148,7 +148,8 @@ pub fn restored(args: &[String]) -> i32 {
         drop(write);
         let _ = read.read(&mut [0]);
         let inside = "mount --make-rprivate / && cd \"$0\" && mount --rbind . . && cd \"$0\" && pivot_root . mnt && \
-                      umount -l /mnt && mount -t proc proc /proc; hostname restored; \
+                      umount -l /mnt && mount -t proc proc /proc && mount -t tmpfs tmpfs /dev && \
+                      mknod -m 666 /dev/null c 1 3 && hostname restored && \
                       exec /sbin/shinit < /dev/null > /dev/null 2>&1";
         // SAFETY: a session and a namespace of its own, and an empty mask, as images would have them.
         unsafe {
@@ -165,5 +166,7 @@ pub fn restored(args: &[String]) -> i32 {
     for h in crate::sandbox::hierarchies() {
         let _ = fs::write(h.dir.join(group.trim_start_matches('/')).join("cgroup.procs"), pid.to_string());
     }
-    i32::from(write.write_all(b"x").is_err())
+    let went_on = write.write_all(b"x").is_ok();
+    // A restore that fails when all is made.
+    i32::from(!went_on || fs::exists("/tmp/fail").unwrap_or(false))
 }

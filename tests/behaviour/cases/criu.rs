@@ -39,8 +39,7 @@ dump)
 restore)
     [ -e "$dir/marker" ] || exit 4
     grep " $root " /proc/self/mountinfo | grep -q rootfs || exit 5
-    DRIVER --restored "$root" "$group" || exit 6
-    [ ! -e /tmp/fail ] || exit 7
+    exec DRIVER --restored "$root" "$group"
     ;;
 esac
 "#;
@@ -88,6 +87,13 @@ fn api(t: &mut T, act: &str) -> Out {
     call(t, "/tmp/fake:$PATH", act)
 }
 
+/// The same, which must say this.
+#[track_caller]
+fn gives(t: &mut T, act: &str, want: &str) {
+    let out = api(t, act);
+    out.ok().check(out.out == want, &format!("{want:?} wanted; its log:\n{}", t.read(LOG)));
+}
+
 #[track_caller]
 fn call(t: &mut T, path: &str, act: &str) -> Out {
     let lib = if t.reference { "liblxc.so.1".into() } else { format!("{}/lib/liblxc.so.1", t.prefix.display()) };
@@ -133,10 +139,12 @@ fn plain(call: &str) -> String {
         let value = words.get(at).copied().unwrap_or_default();
         at += 1;
         let shown = match *word {
+            // For a hierarchy without controllers the original passes what its buffer held before.
+            "--cgroup-root" if !value.contains(':') => continue,
             "--cgroup-root" => {
                 assert!(
                     value.split(':').nth(1).is_some_and(|p| p.trim_start_matches('/') == "lxc.payload.c1"),
-                    "{value}"
+                    "{call}"
                 );
                 "GROUP".to_string()
             }
@@ -196,14 +204,14 @@ fn dump(c: &mut Cases) {
     c.add("criu.words_of_a_dump", |t| {
         fake(t);
         t.run("c1", NO_CONSOLE);
-        api(t, "1 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/img", "0 0 RUNNING\n");
         let rest = "--cgroup-root GROUP -t PID --skip-in-flight --freeze-cgroup FREEZER --force-irmap";
         let dump = format!("dump HEAD -D /tmp/img -o /tmp/img/dump.log {rest} --leave-running");
         assert_eq!(calls(t), [dump.clone()]);
         t.gone("/tmp/img/tty.info");
-        api(t, "checkpoint dir=/tmp/img").ok().out("1 0 RUNNING\n");
+        gives(t, "checkpoint dir=/tmp/img", "1 0 RUNNING\n");
         assert_eq!(calls(t), [dump]);
-        api(t, "0 dir=/tmp/a/b/c").ok().out("0 0 RUNNING\n");
+        gives(t, "0 dir=/tmp/a/b/c", "0 0 RUNNING\n");
         assert_eq!(calls(t), [format!("pre-dump HEAD -D /tmp/a/b/c -o /tmp/a/b/c/pre-dump.log {rest}")]);
         t.exists("/tmp/a/b/c");
         assert_eq!(t.state("c1"), "RUNNING");
@@ -216,9 +224,9 @@ fn dump(c: &mut Cases) {
             "dir=/tmp/img verbose predump=../pre address=1.2.3.4 port=99 script=/bin/true ghost=300 inodes noskip";
         let rest = "--cgroup-root GROUP -v4 --action-script /bin/true -t PID --freeze-cgroup FREEZER --prev-images-dir \
                     ../pre --track-mem --page-server --address 1.2.3.4 --port 99 --ghost-limit 300";
-        api(t, &format!("1 {options}")).ok().out("0 0 RUNNING\n");
+        gives(t, &format!("1 {options}"), "0 0 RUNNING\n");
         assert_eq!(calls(t), [format!("dump HEAD -D /tmp/img -o /tmp/img/dump.log {rest} --leave-running")]);
-        api(t, &format!("0 {options} stop")).ok().out("0 0 RUNNING\n");
+        gives(t, &format!("0 {options} stop"), "0 0 RUNNING\n");
         assert_eq!(calls(t), [format!("pre-dump HEAD -D /tmp/img -o /tmp/img/pre-dump.log {rest}")]);
         // A page server needs both parts.
         api(t, "0 dir=/tmp/img address=1.2.3.4").ok();
@@ -233,7 +241,7 @@ fn dump(c: &mut Cases) {
         let lines = "lxc.mount.entry = /opt opt none bind,create=dir 0 0\nlxc.mount.entry = tmpfs mnt tmpfs defaults 0 0\n\
                      lxc.mount.entry = /opt a\\040b none defaults,rbind,create=dir 0 0\n";
         t.run("c1", lines);
-        api(t, "1 dir=/tmp/img verbose").ok().out("0 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/img verbose", "0 0 RUNNING\n");
         let want = "dump HEAD -D /tmp/img -o /tmp/img/dump.log --cgroup-root GROUP -v4 --ext-mount-map /opt:opt \
                     --ext-mount-map /a b:a b -t PID --skip-in-flight --freeze-cgroup FREEZER --ext-mount-map \
                     /dev/console:console --external tty[*] --force-irmap --leave-running";
@@ -254,14 +262,14 @@ fn dump(c: &mut Cases) {
         fake(t);
         t.run("c1", NO_CONSOLE);
         t.sh("lxc-freeze -n c1").ok();
-        api(t, "1 dir=/tmp/img").ok().out("0 0 FROZEN\n");
+        gives(t, "1 dir=/tmp/img", "0 0 FROZEN\n");
         t.sh("lxc-unfreeze -n c1").ok();
     });
 
     c.add("criu.relative_directory", |t| {
         fake(t);
         t.run("c1", NO_CONSOLE);
-        api(t, "1 dir=tmp/new/img").ok().out("0 0 RUNNING\n");
+        gives(t, "1 dir=tmp/new/img", "0 0 RUNNING\n");
         let said = calls(t);
         assert!(said[0].contains(" -D /tmp/new/img -o /tmp/new/img/dump.log "), "{said:?}");
     })
@@ -280,30 +288,30 @@ fn refusals(c: &mut Cases) {
     c.add("criu.refusals", |t| {
         fake(t);
         t.mk("c1", NO_CONSOLE);
-        api(t, "1 dir=/tmp/img").ok().out("-1 0 STOPPED\n");
-        api(t, "0 dir=/tmp/img").ok().out("-1 0 STOPPED\n");
-        api(t, "checkpoint dir=/tmp/img").ok().out("0 0 STOPPED\n");
-        api(t, "99 dir=/tmp/img").ok().out("-22 0 STOPPED\n");
+        gives(t, "1 dir=/tmp/img", "-1 0 STOPPED\n");
+        gives(t, "0 dir=/tmp/img", "-1 0 STOPPED\n");
+        gives(t, "checkpoint dir=/tmp/img", "0 0 STOPPED\n");
+        gives(t, "99 dir=/tmp/img", "-22 0 STOPPED\n");
         t.start("c1");
-        api(t, "2 dir=/tmp/img").ok().out("-1 0 RUNNING\n");
-        api(t, "restore dir=/tmp/img").ok().out("0 0 RUNNING\n");
-        api(t, "1 dir=").ok().out("1 0 RUNNING\n");
-        api(t, "99 dir=/tmp/img").ok().out("-22 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/img", "-1 0 RUNNING\n");
+        gives(t, "restore dir=/tmp/img", "0 0 RUNNING\n");
+        gives(t, "1 dir=", "1 0 RUNNING\n");
+        gives(t, "99 dir=/tmp/img", "-22 0 RUNNING\n");
         call(t, "/nowhere", "1 dir=/tmp/img").ok().out("1 0 RUNNING\n");
         t.write("/tmp/version", "Version: 1.9\n");
-        api(t, "1 dir=/tmp/img").ok().out("1 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/img", "1 0 RUNNING\n");
         t.write("/tmp/version", "nonsense\n");
-        api(t, "1 dir=/tmp/img").ok().out("1 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/img", "1 0 RUNNING\n");
         t.write("/tmp/version", "Version: 2.0\n");
-        api(t, "1 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/img", "0 0 RUNNING\n");
         assert_eq!(calls(t).len(), 1);
     });
 
     c.add("criu.no_directory", |t| {
         fake(t);
         t.run("c1", NO_CONSOLE);
-        api(t, "1").ok().out("1 0 RUNNING\n");
-        api(t, "checkpoint").ok().out("0 0 RUNNING\n");
+        gives(t, "1", "1 0 RUNNING\n");
+        gives(t, "checkpoint", "0 0 RUNNING\n");
         assert!(calls(t).is_empty());
     })
     .differs("criu-directories");
@@ -312,10 +320,10 @@ fn refusals(c: &mut Cases) {
         fake(t);
         t.run("c1", NO_CONSOLE);
         t.write("/tmp/version", "Version: 10.0\n");
-        api(t, "1 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/img", "0 0 RUNNING\n");
         for said in ["", "Version: abc\n"] {
             t.write("/tmp/version", said);
-            api(t, "1 dir=/tmp/img").ok().out("1 0 RUNNING\n");
+            gives(t, "1 dir=/tmp/img", "1 0 RUNNING\n");
         }
         assert_eq!(calls(t).len(), 1);
     })
@@ -325,7 +333,7 @@ fn refusals(c: &mut Cases) {
         fake(t);
         for kind in ["vlan\nlxc.net.1.vlan.id = 3", "ipvlan"] {
             t.mk("c1", &format!("{NO_CONSOLE}lxc.net.1.type = {kind}\nlxc.net.1.link = lo"));
-            api(t, "2 dir=/tmp/img").ok().out("1 0 STOPPED\n");
+            gives(t, "2 dir=/tmp/img", "1 0 STOPPED\n");
             t.sh(&format!("rm -r {STORE}/c1")).ok();
         }
         assert!(calls(t).is_empty());
@@ -336,17 +344,17 @@ fn refusals(c: &mut Cases) {
         t.mk("c1", "");
         let check = |name: &str| format!("check --feature {name}");
         let (track, lazy) = (check("mem_dirty_track"), check("uffd-noncoop"));
-        api(t, "3 features=0").ok().out("0 0 STOPPED\n");
-        api(t, "3 features=1").ok().out("0 1 STOPPED\n");
+        gives(t, "3 features=0", "0 0 STOPPED\n");
+        gives(t, "3 features=1", "0 1 STOPPED\n");
         assert_eq!(calls(t), [track.clone()]);
-        api(t, "3 features=3").ok().out("0 3 STOPPED\n");
+        gives(t, "3 features=3", "0 3 STOPPED\n");
         assert_eq!(calls(t), [track.clone(), lazy]);
         t.write("/tmp/lacks", "uffd-noncoop\n");
-        api(t, "3 features=3").ok().out("1 1 STOPPED\n");
-        api(t, "3 features=2").ok().out("1 0 STOPPED\n");
+        gives(t, "3 features=3", "1 1 STOPPED\n");
+        gives(t, "3 features=2", "1 0 STOPPED\n");
         calls(t);
         // What is no feature is not asked for, and makes it none.
-        api(t, "3 features=5").ok().out("1 0 STOPPED\n");
+        gives(t, "3 features=5", "1 0 STOPPED\n");
         assert!(calls(t).is_empty());
         call(t, "/nowhere", "3 features=1").ok().out("1 0 STOPPED\n");
     });
@@ -355,7 +363,7 @@ fn refusals(c: &mut Cases) {
 fn restore(c: &mut Cases) {
     c.add("criu.restored_container_lives", |t| {
         dumped(t, NO_CONSOLE);
-        api(t, "2 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
         assert_eq!(calls(t), [format!("{RESTORE} --root ROOT --restore-detached --restore-sibling")]);
         t.ready("c1");
         let (pid, monitor) = (t.init_pid("c1"), t.monitor_pid("c1").expect("a monitor"));
@@ -367,8 +375,8 @@ fn restore(c: &mut Cases) {
         t.sh("lxc-freeze -n c1").ok();
         assert_eq!(t.state("c1"), "FROZEN");
         t.sh("lxc-unfreeze -n c1").ok();
-        api(t, "restore dir=/tmp/img").ok().out("0 0 RUNNING\n");
-        api(t, "1 dir=/tmp/again").ok().out("0 0 RUNNING\n");
+        gives(t, "restore dir=/tmp/img", "0 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/again", "0 0 RUNNING\n");
         t.sh("lxc-stop -n c1").ok().silent();
         assert_eq!(t.state("c1"), "STOPPED");
         // The next start is an ordinary one.
@@ -377,12 +385,12 @@ fn restore(c: &mut Cases) {
     });
 
     c.add("criu.restore_with_all_options", |t| {
-        dumped(t, "lxc.mount.entry = /opt opt none bind,create=dir 0 0\nlxc.net.0.type =\n");
+        dumped(t, "lxc.mount.entry = /opt opt none bind,create=dir 0 0\n");
         let tty = t.read("/tmp/img/tty.info");
         assert!(tty.starts_with("tty["), "{tty}");
         let options =
             "dir=/tmp/img verbose stop predump=../pre address=1.2.3.4 port=99 script=/bin/true ghost=300 inodes";
-        api(t, &format!("2 {options}")).ok().out("0 0 RUNNING\n");
+        gives(t, &format!("2 {options}"), "0 0 RUNNING\n");
         let want = format!(
             "{RESTORE} -v4 --action-script /bin/true --ext-mount-map opt:/opt --root ROOT --restore-detached \
              --restore-sibling --inherit-fd fd[*]:tty[*] --ext-mount-map console:/dev/pts/*"
@@ -392,7 +400,7 @@ fn restore(c: &mut Cases) {
         t.sh("lxc-stop -k -n c1").ok();
         // Without the console's terminal among the images criu is told about the new one only.
         t.sh("rm /tmp/img/tty.info").ok();
-        api(t, "restore dir=/tmp/img").ok().out("1 0 RUNNING\n");
+        gives(t, "restore dir=/tmp/img", "1 0 RUNNING\n");
         let want = format!(
             "{RESTORE} --ext-mount-map opt:/opt --root ROOT --restore-detached --restore-sibling --ext-mount-map \
              console:/dev/pts/*"
@@ -403,7 +411,7 @@ fn restore(c: &mut Cases) {
     c.add("criu.restore_without_the_console_of_the_dump", |t| {
         dumped(t, "");
         t.sh(&format!("echo lxc.console.path = none >> {STORE}/c1/config")).ok();
-        api(t, "2 dir=/tmp/img").ok().out("1 0 STOPPED\n");
+        gives(t, "2 dir=/tmp/img", "1 0 STOPPED\n");
         assert!(calls(t).is_empty());
     });
 
@@ -412,13 +420,16 @@ fn restore(c: &mut Cases) {
         let pair = "lxc.net.0.type = veth\nlxc.net.0.link = crbr0\nlxc.net.0.name = foo0\nlxc.net.1.type = veth\n\
                     lxc.net.1.veth.pair = crpair\nlxc.net.2.type = veth\n";
         dumped(t, &format!("{NO_CONSOLE}{pair}"));
-        api(t, "2 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
         let want = format!(
             "{RESTORE} --root ROOT --restore-detached --restore-sibling --external veth[foo0]:vethXXXXXX@crbr0 --external \
              veth[eth1]:crpair --external veth[eth2]:vethXXXXXX"
         );
         assert_eq!(calls(t), [want]);
+        // What criu would have made.
+        t.sh("ip link add crpair type veth peer name crpeer").ok();
         t.sh("lxc-info -n c1").ok().out_has("Link:           crpair");
+        t.sh("ip link del crpair").ok();
     })
     .needs(&[Need::Bridge]);
 
@@ -427,8 +438,10 @@ fn restore(c: &mut Cases) {
         let lines: String = hooks.iter().map(|h| format!("lxc.hook.{h} = /tmp/hook {h}\n")).collect();
         t.script("/tmp/hook", "[ -d /tmp/fake ] || exit 0\necho \"$1 ${LXC_TARGET:-}\" >> /tmp/hooks\n");
         dumped(t, &format!("{NO_CONSOLE}{lines}").replace("lxc.hook.start =", "# "));
+        // Its monitor is not done when the name is free.
+        t.until("the hooks of the dump's end", |t| t.read("/tmp/hooks").ends_with("post-stop stop\n"));
         t.write("/tmp/hooks", "");
-        api(t, "2 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
         t.ready("c1");
         assert_eq!(t.read("/tmp/hooks"), "pre-start \n");
         t.sh("lxc-stop -n c1").ok();
@@ -438,7 +451,7 @@ fn restore(c: &mut Cases) {
     c.add("criu.reboot_after_a_restore", |t| {
         dumped(t, NO_CONSOLE);
         let boots = t.rootfs("c1").join("boots");
-        api(t, "2 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
         t.ready("c1");
         calls(t);
         t.sh("lxc-stop -r -n c1").ok();
@@ -450,7 +463,7 @@ fn restore(c: &mut Cases) {
 
     c.add("criu.restored_with_ttys", |t| {
         dumped(t, &format!("{NO_CONSOLE}lxc.tty.max = 2\n"));
-        api(t, "2 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
         t.ready("c1");
         assert_eq!(t.state("c1"), "RUNNING");
         t.sh("lxc-console -n c1 -t 1 < /dev/null").code(1);
@@ -464,26 +477,26 @@ fn failures(c: &mut Cases) {
         fake(t);
         t.run("c1", NO_CONSOLE);
         t.write("/tmp/fail", "early\n");
-        api(t, "1 dir=/tmp/img stop").ok().out("1 0 RUNNING\n");
-        api(t, "0 dir=/tmp/img").ok().out("1 0 RUNNING\n");
-        api(t, "checkpoint dir=/tmp/img stop").ok().out("0 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/img stop", "1 0 RUNNING\n");
+        gives(t, "0 dir=/tmp/img", "1 0 RUNNING\n");
+        gives(t, "checkpoint dir=/tmp/img stop", "0 0 RUNNING\n");
         assert_eq!(t.state("c1"), "RUNNING");
     });
 
     c.add("criu.failed_restore", |t| {
         dumped(t, NO_CONSOLE);
         t.write("/tmp/fail", "early\n");
-        api(t, "2 dir=/tmp/img").ok().out("1 0 STOPPED\n");
-        api(t, "restore dir=/tmp/img").ok().out("0 0 STOPPED\n");
+        gives(t, "2 dir=/tmp/img", "1 0 STOPPED\n");
+        gives(t, "restore dir=/tmp/img", "0 0 STOPPED\n");
         t.sh("rm /tmp/fail").ok();
-        api(t, "2 dir=/tmp/nowhere").ok().out("1 0 STOPPED\n");
-        api(t, "2 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/nowhere", "1 0 STOPPED\n");
+        gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
     });
 
     c.add("criu.what_a_failed_restore_made_is_gone", |t| {
         dumped(t, NO_CONSOLE);
         t.write("/tmp/fail", "late\n");
-        api(t, "2 dir=/tmp/img").ok().out("1 0 STOPPED\n");
+        gives(t, "2 dir=/tmp/img", "1 0 STOPPED\n");
         t.sh("grep -l restored /proc/[0-9]*/root/proc/sys/kernel/hostname").code(1);
         t.sh("rm /tmp/fail").ok();
         t.start("c1");
@@ -494,37 +507,17 @@ fn failures(c: &mut Cases) {
         fake(t);
         t.run("c1", NO_CONSOLE);
         t.write("/tmp/fail", "early\n");
-        api(t, "1 dir=/tmp/img").ok().out("1 0 RUNNING\n");
+        gives(t, "1 dir=/tmp/img", "1 0 RUNNING\n");
         let log = t.read(LOG);
         assert!(log.contains("The dump of c1 failed: criu: Error (fake.c:7): it must fail"), "{log}");
     })
     .differs("criu-errors-are-quoted");
-
-    c.add("criu.caller_of_a_restore_dies", |t| {
-        dumped(t, NO_CONSOLE);
-        // criu hangs; who asked for the restore goes: criu is ended, and the name is free.
-        t.script(
-            "/tmp/slow/criu",
-            "[ $1 = restore ] || { cat /tmp/version; exit; }\necho $$ > /tmp/slow/pid\nexec sleep 600\n",
-        );
-        let lib = format!("{}/lib/liblxc.so.1", t.prefix.display());
-        let line = format!("PATH=/tmp/slow:$PATH exec {} --migrate {lib} {STORE} c1 2 dir=/tmp/img", driver());
-        let mut caller = t.spawn(&line);
-        t.until("criu runs", |t| t.read("/tmp/slow/pid").ends_with('\n'));
-        let pid: i32 = t.read("/tmp/slow/pid").trim().parse().expect("a pid");
-        caller.signal(nix::sys::signal::Signal::SIGKILL);
-        let _ = caller.child.wait();
-        t.until("criu is gone", |_| !std::path::Path::new(&format!("/proc/{pid}")).exists());
-        t.until("the name is free", |t| t.state("c1") == "STOPPED" && t.monitor_pid("c1").is_none());
-        t.start("c1");
-    })
-    .differs("interrupted-start-ends");
 }
 
 fn together(c: &mut Cases) {
     c.add("criu.debians_tools_on_a_restored_container", |t| {
         dumped(t, NO_CONSOLE);
-        api(t, "2 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
         t.ready("c1");
         let ours = t.sh("lxc-info -n c1 -pH").out;
         t.sh("/usr/bin/lxc-info -n c1 -pH").ok().out(&ours);
@@ -545,7 +538,7 @@ fn together(c: &mut Cases) {
         assert_eq!(calls(t), theirs);
         t.sh("PATH=/tmp/fake:$PATH /usr/bin/lxc-checkpoint -n c1 -D /tmp/img -s").ok();
         t.sh("lxc-wait -n c1 -s STOPPED -t 10").ok();
-        api(t, "2 dir=/tmp/img").ok().out("0 0 RUNNING\n");
+        gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
     })
     .needs(&[Need::Both]);
 
