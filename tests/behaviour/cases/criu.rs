@@ -408,6 +408,19 @@ fn restore(c: &mut Cases) {
         assert_eq!(calls(t), [want]);
     });
 
+    c.add("criu.no_words_without_a_meaning", |t| {
+        dumped(t, NO_CONSOLE);
+        api(t, "1 dir=/tmp/img").ok();
+        t.write("/tmp/calls", "");
+        api(t, "2 dir=/tmp/img").ok();
+        let said = t.read("/tmp/calls");
+        let words: Vec<&str> = said.lines().collect();
+        let value = |w: &&[&str]| w.first() == Some(&"--cgroup-root");
+        assert!(words.windows(2).filter(value).all(|w| w[1].contains(':')), "{said}");
+        assert!(!words.contains(&"console:") && !words.contains(&"--external"), "{said}");
+    })
+    .differs("criu-words");
+
     c.add("criu.restore_without_the_console_of_the_dump", |t| {
         dumped(t, "");
         t.sh(&format!("echo lxc.console.path = none >> {STORE}/c1/config")).ok();
