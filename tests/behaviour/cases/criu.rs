@@ -207,7 +207,7 @@ fn dump(c: &mut Cases) {
         gives(t, "1 dir=/tmp/img", "0 0 RUNNING\n");
         let rest = "--cgroup-root GROUP -t PID --skip-in-flight --freeze-cgroup FREEZER --force-irmap";
         let dump = format!("dump HEAD -D /tmp/img -o /tmp/img/dump.log {rest} --leave-running");
-        assert_eq!(calls(t), [dump.clone()]);
+        assert_eq!(calls(t), [dump.as_str()]);
         t.gone("/tmp/img/tty.info");
         gives(t, "checkpoint dir=/tmp/img", "1 0 RUNNING\n");
         assert_eq!(calls(t), [dump]);
@@ -346,7 +346,7 @@ fn refusals(c: &mut Cases) {
         let (track, lazy) = (check("mem_dirty_track"), check("uffd-noncoop"));
         gives(t, "3 features=0", "0 0 STOPPED\n");
         gives(t, "3 features=1", "0 1 STOPPED\n");
-        assert_eq!(calls(t), [track.clone()]);
+        assert_eq!(calls(t), [track.as_str()]);
         gives(t, "3 features=3", "0 3 STOPPED\n");
         assert_eq!(calls(t), [track.clone(), lazy]);
         t.write("/tmp/lacks", "uffd-noncoop\n");
