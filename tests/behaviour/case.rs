@@ -36,6 +36,8 @@ pub enum Need {
     Compiler,
     /// A criu that says that it works on this kernel.
     Criu,
+    /// The C headers of the subject.
+    Headers,
 }
 
 impl Need {
@@ -56,6 +58,7 @@ impl Need {
             Need::Bridge => "bridge",
             Need::Compiler => "compiler",
             Need::Criu => "criu",
+            Need::Headers => "headers",
         }
     }
 }
@@ -70,6 +73,8 @@ pub struct Case {
     pub differs: Option<&'static str>,
     /// Options that the case exercises: `start -F --rcfile`, several tools separated by `;`.
     pub covers: &'static str,
+    /// Keys of the table whose effect the case shows, by their names there, blank-separated. It must use each (ctx.rs).
+    pub keys: &'static str,
     pub limit: Duration,
     pub run: Box<dyn Fn(&mut T) + Send + Sync>,
 }
@@ -87,6 +92,7 @@ impl Cases {
             since: "",
             differs: None,
             covers: "",
+            keys: "",
             limit: Duration::from_secs(60),
             run: Box::new(run),
         });
@@ -110,6 +116,10 @@ impl Case {
     }
     pub fn covers(&mut self, options: &'static str) -> &mut Case {
         self.covers = options;
+        self
+    }
+    pub fn keys(&mut self, keys: &'static str) -> &mut Case {
+        self.keys = keys;
         self
     }
     pub fn limit(&mut self, seconds: u64) -> &mut Case {
