@@ -13,10 +13,10 @@ vm=$shared/vm/vm
 [ -e "$vm" ] || vm=/work/shared/vm/vm
 [ -e "$vm" ] || die "no $shared/vm/vm: set LXC_SHARED to the directory that holds vm/vm"
 export VM_DIR=${VM_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lxc-vm-tests} VM_MEM=${VM_MEM:-3072} VM_CPUS=${VM_CPUS:-2}
-export VM_HOOK=$root/scripts/vm-hook.sh
+export VM_HOOK=$root/scripts/vm-hook.sh VM_EXTRA=criu
 
 # The image is as good as what made it; a saved state wakes up only in the machine that it was saved in.
-made=$(cat "$vm" "$VM_HOOK" | sha256sum)
+made=$({ cat "$vm" "$VM_HOOK" && echo "$VM_EXTRA"; } | sha256sum)
 saved="$(qemu-system-x86_64 --version | head -n 1) $VM_MEM $VM_CPUS"
 exec 7> "${VM_DIR%/}.lock" || { mkdir -p "$(dirname "$VM_DIR")" && exec 7> "${VM_DIR%/}.lock"; }
 flock 7

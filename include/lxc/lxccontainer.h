@@ -155,7 +155,8 @@ struct lxc_container {
 	bool (*restore)(struct lxc_container *c, char *directory, bool verbose);
 	bool (*destroy_with_snapshots)(struct lxc_container *c);
 	bool (*snapshot_destroy_all)(struct lxc_container *c);
-	/* By criu: cmd is one of MIGRATE_*; size is sizeof(*opts). */
+	/* By criu: cmd is one of MIGRATE_*; size is sizeof(*opts). 0; -1 when it runs and must not, or the other way
+	 * round; 1 when criu failed or is not there; -EINVAL for another cmd. */
 	int (*migrate)(struct lxc_container *c, unsigned int cmd, struct migrate_opts *opts, unsigned int size);
 	int (*console_log)(struct lxc_container *c, struct lxc_console_log *log);
 	/* reboot() that waits for the next RUNNING. */
@@ -219,17 +220,17 @@ enum {
 #define FEATURE_LAZY_PAGES (1ULL << 1)
 
 struct migrate_opts {
-	char *directory;
+	char *directory; /* of the images; a dump makes it */
 	bool verbose;
-	bool stop;
-	char *predump_dir;
-	char *pageserver_address;
+	bool stop;                   /* MIGRATE_DUMP: the container ends with it */
+	char *predump_dir;           /* of an earlier pre-dump, relative to directory */
+	char *pageserver_address;    /* pages go there, when both are set */
 	char *pageserver_port;
-	bool preserves_inodes;
-	char *action_script;
-	bool disable_skip_in_flight;
-	uint64_t ghost_limit; /* bytes */
-	uint64_t features_to_check;
+	bool preserves_inodes;       /* the file systems are the same on the other side */
+	char *action_script;         /* criu(8), --action-script */
+	bool disable_skip_in_flight; /* connections that are being made are an error */
+	uint64_t ghost_limit;        /* bytes of a deleted file that is saved; 0: criu's own */
+	uint64_t features_to_check;  /* FEATURE_*; out: those that criu has */
 };
 
 struct lxc_console_log {

@@ -34,6 +34,8 @@ pub enum Need {
     Bridge,
     /// gcc, for a case that compiles its init.
     Compiler,
+    /// A criu that says that it works on this kernel.
+    Criu,
     /// The C headers of the subject.
     Headers,
 }
@@ -55,6 +57,7 @@ impl Need {
             Need::IdmappedTmpfs => "idmapped-tmpfs",
             Need::Bridge => "bridge",
             Need::Compiler => "compiler",
+            Need::Criu => "criu",
             Need::Headers => "headers",
         }
     }

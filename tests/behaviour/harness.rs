@@ -189,9 +189,17 @@ fn missing(shared: &Path, ours: &Path, prefix: &Path) -> Vec<Need> {
         (Need::IdmappedTmpfs, kernel() >= (6, 3)),
         (Need::Bridge, true),
         (Need::Compiler, has("/usr/bin/gcc")),
+        (Need::Criu, criu_works()),
         (Need::Headers, prefix.join("include/lxc/lxccontainer.h").exists()),
     ];
     table.iter().filter(|(_, ok)| !ok).map(|(n, _)| *n).collect()
+}
+
+/// Whether there is a criu, and it finds all that it needs.
+fn criu_works() -> bool {
+    let mut check = Command::new("criu");
+    check.arg("check").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    check.status().is_ok_and(|s| s.success())
 }
 
 /// Version of the running kernel.

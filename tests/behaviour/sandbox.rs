@@ -61,7 +61,7 @@ impl Groups {
         let mut dirs = Vec::new();
         for h in hierarchies() {
             let dir = h.dir.join(name);
-            if pure_v2() {
+            if h.v2 {
                 let all = fs::read_to_string(h.dir.join("cgroup.controllers"))?;
                 for c in all.split_whitespace() {
                     // A controller that refuses is one that the cases then do without.

@@ -279,7 +279,7 @@ pub enum Act {
         /// The number.
         to: RawFd,
     },
-    /// /dev/null becomes 0, 1 and 2 (opened before the clone by the plan).
+    /// /dev/null becomes 0, 1 and 2: that of the root as it is then, else the host's (opened before the clone by the plan).
     StdioNull,
     /// setsid(2).
     Setsid,

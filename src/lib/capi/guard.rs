@@ -128,6 +128,17 @@ pub fn truth(result: Result<bool>) -> bool {
     })
 }
 
+/// A result as a number: 0, or `failed`.
+pub fn outcome(result: Result<()>, failed: i32) -> i32 {
+    result.map_or_else(
+        |e| {
+            told(&e);
+            failed
+        },
+        |()| 0,
+    )
+}
+
 /// A result as a number: a failure is the negative errno, -1 when none is known.
 pub fn number(result: Result<i32>) -> i32 {
     result.unwrap_or_else(|e| {

@@ -156,9 +156,11 @@ impl Groups {
     }
 
     /// What GET_CGROUP and GET_LIMIT_CGROUP answer: the group's path from the top of the controller's hierarchy. Without
-    /// a controller it is cgroup2's, on a pure cgroup2 layout only.
+    /// a controller it is cgroup2's, on a pure cgroup2 layout only; beside version 1 those that cgroup2 has name it.
     pub fn path(&self, controller: Option<&str>, who: Who) -> Option<String> {
-        let h = self.hierarchy(self.host.of_controller(controller)?)?;
+        let of_v2 =
+            || self.host.v2().filter(|_| self.host.v2_controllers().iter().any(|c| Some(c.as_str()) == controller));
+        let h = self.hierarchy(self.host.of_controller(controller).or_else(of_v2)?)?;
         Some(h.path(&self.rel(who)?))
     }
 

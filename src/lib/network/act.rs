@@ -183,8 +183,11 @@ fn veth(device: &mut Prepared, pid: i32, rtnl: &mut Rtnl) -> Result<()> {
     Ok(())
 }
 
-/// vethXXXXXX.
-fn random_name() -> std::io::Result<String> {
+/// vethXXXXXX: a name for the host's end of a pair.
+///
+/// # Errors
+/// getrandom(2).
+pub fn random_name() -> std::io::Result<String> {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut name = String::from("veth");
     for _ in 0..6 {

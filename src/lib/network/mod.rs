@@ -10,6 +10,6 @@ pub mod rtnl;
 pub mod usernet;
 mod values;
 
-pub use act::{Network, ScriptCall, prepare};
+pub use act::{Network, ScriptCall, prepare, random_name};
 pub use conf::Conf;
 pub use prepare::{check, check_host};

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The stages that messages name, so that one can come back over a socket.
-const STAGES: [&str; 27] = [
+const STAGES: [&str; 28] = [
     "apparmor",
     "capabilities",
     "cgroup",
@@ -35,6 +35,7 @@ const STAGES: [&str; 27] = [
     "network",
     "pivot",
     "proc",
+    "restore",
     "rootfs",
     "seccomp",
     "security",

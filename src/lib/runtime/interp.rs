@@ -189,7 +189,10 @@ impl<'a> Child<'a> {
             }
             Act::Stdio(fd) => Ok(stdio(self.fd(*fd)?)?),
             Act::Dup2 { fd, to } => Ok(sys::fd::dup_onto(self.fd(*fd)?, *to)?),
-            Act::StdioNull => Ok(stdio(self.script.null.as_fd())?),
+            Act::StdioNull => {
+                let own = own_null();
+                Ok(stdio(own.as_ref().map_or(self.script.null.as_fd(), AsFd::as_fd))?)
+            }
             Act::Setsid => Ok(sys::process::setsid().map(drop)?),
             Act::Ctty(fd) => Ok(sys::pty::set_controlling_tty(self.fd(*fd)?)?),
             _ => Err(err(libc::ENOSYS).into()),
@@ -339,6 +342,17 @@ fn stdio(fd: BorrowedFd<'_>) -> io::Result<()> {
         sys::fd::dup_onto(fd, n)?;
     }
     Ok(())
+}
+
+/// The container's own /dev/null, when it is one: a file of the host's would tie init to a mount outside of its namespace,
+/// which criu cannot dump. What else lies there is hostile and not waited for.
+fn own_null() -> Option<OwnedFd> {
+    const NULL: u64 = 0x103;
+    let flags = libc::O_RDWR | libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
+    let fd = sys::path::open(c"/dev/null", flags, 0).ok()?;
+    let st = sys::path::fstat(fd.as_fd()).ok()?;
+    let null = st.mode & libc::S_IFMT == libc::S_IFCHR && st.rdev == NULL;
+    (null && sys::fd::set_nonblocking(fd.as_fd(), false).is_ok()).then_some(fd)
 }
 
 /// Nanoseconds of a clock that does not jump.

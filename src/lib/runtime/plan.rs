@@ -43,6 +43,8 @@ pub struct StartRequest {
     pub destroy: Option<fn(&std::path::Path, &str) -> Result<()>>,
     /// The caller is a program of somebody else's: it may have threads, or be large, and is not to be forked.
     pub from_library: bool,
+    /// criu brings its processes back in place of a start; a reboot is a start again.
+    pub restore: Option<super::restore::Restore>,
 }
 
 /// An id-mapped mount that the parent answers: whose user namespace.

@@ -11,7 +11,7 @@ use super::plan::{self, Starting};
 use super::running::{Ending, Outcome};
 use super::supervisor::Monitor;
 use super::undo::Undo;
-use super::{diagnose, parent, refuse, steps};
+use super::{diagnose, parent, refuse, restore, steps};
 use crate::base::facts::Facts;
 use crate::base::{Context, Error, Result};
 use crate::cgroup::{self, Groups};
@@ -400,21 +400,24 @@ fn launch(
         hooks: Vec::new(),
         supervise: if request.useinit { Some(super::pid1::run) } else { None },
         script: None,
-        interrupt: may_hang(config, facts).then(|| Interrupt::new(starter.as_ref())),
+        interrupt: may_hang(request, config, facts).then(|| Interrupt::new(starter.as_ref())),
         hook_output: None,
         ending,
         undo: Undo::default(),
     };
-    let begun =
-        steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)).and_then(|()| tell_running(starter));
+    let begun = match request.restore.as_ref().filter(|_| !s.ending.reboot) {
+        Some(how) => steps::run(steps::RESTORE, &mut s).and_then(|()| restore::launch(&mut s, how)),
+        None => steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)),
+    }
+    .and_then(|()| tell_running(starter));
     // The rest of what was prepared is the child's by now; the pin stays as long as the container.
     let (stack, pin) = (std::mem::take(&mut s.undo), s.storage.pin.take());
     (begun, stack, pin)
 }
 
-/// Whether a start runs what may hang: hooks and network scripts.
-fn may_hang(config: &crate::config::Config, facts: &Facts) -> bool {
-    facts.hooks != 0 || config.network.devices.values().any(|d| d.script_up.is_some())
+/// Whether a start runs what may hang: criu, hooks and network scripts.
+fn may_hang(request: &StartRequest, config: &crate::config::Config, facts: &Facts) -> bool {
+    request.restore.is_some() || facts.hooks != 0 || config.network.devices.values().any(|d| d.script_up.is_some())
 }
 
 /// Tells the starter that init runs. A starter that has gone away meanwhile (^C) wants no container.

@@ -44,6 +44,20 @@ pub const HOST: &[Step] = &[
     Step { name: "script", run: script::render },
 ];
 
+/// Before criu makes the processes: what of the above is not in its images.
+pub const RESTORE: &[Step] = &[
+    Step { name: "starting", run: |s| told(s, State::Starting) },
+    Step { name: "end: post-stop hooks", run: end_post_stop },
+    Step { name: "end: stopped", run: end_stopped },
+    Step { name: "end: payload cgroup", run: end_groups },
+    Step { name: "end: stop hooks", run: end_stop },
+    Step { name: "end: stopping", run: end_stopping },
+    Step { name: "pre-start hooks", run: pre_start },
+    Step { name: "terminals", run: terminals },
+    Step { name: "security", run: confinement },
+    Step { name: "rootfs", run: rootfs },
+];
+
 /// What the child does, in order: each entry adds ops.
 pub const CHILD: &[(&str, Render)] = &[
     ("cgroup", c_enter),

@@ -3,6 +3,7 @@
 //! how that went and ends. Owns that request's form; what a start is lies in `start`.
 #![forbid(unsafe_code)]
 
+use super::restore::Restore;
 use super::start::{self, StartRequest, Started};
 use crate::base::log;
 use crate::base::paths::dirs;
@@ -139,6 +140,7 @@ fn encode(request: &StartRequest) -> Vec<u8> {
     put(&mut out, setup.prog.as_bytes());
     put(&mut out, &path(setup.file.as_deref().unwrap_or(Path::new("none"))));
     put(&mut out, log::level().name().as_bytes());
+    put(&mut out, &request.restore.as_ref().map(Restore::pack).unwrap_or_default());
     for arg in &request.argv {
         put(&mut out, arg.as_bytes());
     }
@@ -170,6 +172,7 @@ fn decode(bytes: &[u8]) -> Option<(StartRequest, Option<log::Setup>)> {
         quiet: true,
         ..log::Setup::default()
     };
+    let restore = Restore::unpack(&next()?);
     let mut argv = Vec::new();
     while let Some(arg) = next() {
         argv.push(CString::new(arg).ok()?);
@@ -186,6 +189,7 @@ fn decode(bytes: &[u8]) -> Option<(StartRequest, Option<log::Setup>)> {
         pidfile: on(2).then_some(pidfile),
         destroy: None,
         from_library: false,
+        restore,
     };
     Some((request, logs.then_some(setup)))
 }
@@ -208,12 +212,14 @@ mod tests {
             argv: vec![c"/bin/sh".into(), c"".into()],
             daemonize: true,
             pidfile: Some("/run/p".into()),
+            restore: Some(Restore { criu: "/c".into(), directory: "/d".into(), ..Restore::default() }),
             ..StartRequest::default()
         };
         assert!(carries(&request.config));
         let (back, _) = decode(&encode(&request)).unwrap();
         assert_eq!((back.name.as_str(), back.argv.len(), back.useinit), ("c 1", 2, true));
         assert_eq!((back.pidfile.as_deref(), back.lxcpath.as_path()), (Some(Path::new("/run/p")), Path::new("/store")));
+        assert_eq!(back.restore, request.restore);
         assert_eq!(format!("{:?}", back.config.mount), format!("{:?}", request.config.mount));
         assert!(decode(b"").is_none() && decode(&[255; 9]).is_none());
     }

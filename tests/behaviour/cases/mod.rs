@@ -9,6 +9,7 @@ mod common;
 mod config;
 mod console;
 mod create;
+mod criu;
 mod destroy;
 mod execute;
 mod faults;
@@ -53,6 +54,7 @@ pub fn all() -> Cases {
     hostile::add(&mut c);
     mixed::add(&mut c);
     faults::add(&mut c);
+    criu::add(&mut c);
     options::add(&mut c);
     c
 }

@@ -2,13 +2,12 @@
 
 use super::member;
 use crate::base::{Error, Result};
-use crate::capi::guard::{number, truth};
+use crate::capi::guard::{number, outcome, truth};
 use crate::capi::handle::Handle;
 use crate::capi::layout::MigrateOpts;
 use crate::capi::memory::{self, Text};
-use crate::container::migrate::{self as criu, Dump, Migrate};
+use crate::container::migrate::{self, Migrate, Verb};
 use std::ffi::{c_int, c_uint};
-use std::path::PathBuf;
 
 /// MIGRATE_*.
 mod cmd {
@@ -18,27 +17,25 @@ mod cmd {
     pub const FEATURE_CHECK: u32 = 3;
 }
 
-fn directory(dir: &Text) -> Result<PathBuf> {
-    dir.path().ok_or_else(|| Error::os(libc::EINVAL, "a checkpoint needs a directory"))
-}
+/// What it is when the container's state forbids it.
+const WRONG_STATE: c_int = -1;
+/// What it is when it has been tried.
+const FAILED: c_int = 1;
 
 member! {
     /// Writes images.
     checkpoint(h, dir: Text, stop: bool, verbose: bool) -> bool, else false, {
-        let done = directory(&dir).and_then(|directory| {
-            h.copy().dump(Dump::Final, &Migrate { directory, stop, verbose, ..Migrate::default() })
-        });
-        truth(done.map(|()| true))
+        let how = Migrate { directory: dir.path().unwrap_or_default(), stop, verbose, ..Migrate::default() };
+        truth(h.copy().dump(Verb::Dump, &how).map(|()| true))
     }
 }
 
 member! {
     /// Brings it back from images.
     restore(h, dir: Text, verbose: bool) -> bool, else false, {
-        let done = directory(&dir).and_then(|directory| {
-            h.copy().restore(&Migrate { directory, verbose, ..Migrate::default() })
-        });
-        truth(done.map(|()| true))
+        let directory = dir.path().unwrap_or_default();
+        let how = Migrate { directory, verbose, from_library: true, ..Migrate::default() };
+        truth(h.copy().restore(&how).map(|()| true))
     }
 }
 
@@ -79,20 +76,34 @@ unsafe fn options(o: &MigrateOpts) -> Migrate {
             action_script: memory::path(o.action_script),
             disable_skip_in_flight: o.disable_skip_in_flight,
             ghost_limit: o.ghost_limit,
+            from_library: true,
         }
     }
 }
 
-fn act(h: Handle, command: u32, how: &Migrate, features: &mut u64) -> Result<()> {
+fn act(h: Handle, command: u32, how: &Migrate, features: &mut u64) -> c_int {
     match command {
-        cmd::PRE_DUMP => h.copy().dump(Dump::Pre, how),
-        cmd::DUMP => h.copy().dump(Dump::Final, how),
-        cmd::RESTORE => h.copy().restore(how),
-        cmd::FEATURE_CHECK => {
-            *features = criu::features(*features)?;
-            if *features == 0 { Err(Error::new("criu has none of the features")) } else { Ok(()) }
+        cmd::PRE_DUMP | cmd::DUMP => {
+            let c = h.copy();
+            let verb = if command == cmd::DUMP { Verb::Dump } else { Verb::PreDump };
+            let failed = if c.is_running() { FAILED } else { WRONG_STATE };
+            outcome(c.dump(verb, how), failed)
         }
-        _ => Err(Error::os(libc::EINVAL, "an unknown migrate command")),
+        cmd::RESTORE => {
+            let c = h.copy();
+            let failed = if c.is_running() { WRONG_STATE } else { FAILED };
+            outcome(c.restore(how), failed)
+        }
+        cmd::FEATURE_CHECK => {
+            let wanted = std::mem::take(features);
+            let have = migrate::features(wanted).inspect(|have| *features = *have);
+            let all = have.and_then(|have| match have == wanted {
+                true => Ok(()),
+                false => Err(Error::new("criu lacks a feature that was asked for")),
+            });
+            outcome(all, FAILED)
+        }
+        _ => number(Err(Error::os(libc::EINVAL, format!("invalid migrate command {command}")))),
     }
 }
 
@@ -117,6 +128,6 @@ member! {
             // SAFETY: the caller's structure has the field.
             unsafe { (*opts).features_to_check = features }
         }
-        number(done.map(|()| 0).map_err(|e| if e.errno == libc::EINVAL { e } else { Error { errno: 0, ..e } }))
+        done
     }
 }
