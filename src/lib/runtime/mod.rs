@@ -12,6 +12,7 @@ pub mod child;
 pub mod conlog;
 pub mod console;
 pub mod console_client;
+pub mod desk;
 pub mod diagnose;
 pub mod freeze;
 pub mod host_hooks;
