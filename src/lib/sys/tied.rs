@@ -6,6 +6,7 @@ use super::poll::{POLLIN, PollFd, poll};
 use super::process::{self, Clone3, ExecArgs, Never};
 use super::signal::{self, SigSet};
 use super::{alloc_guard, fd};
+use nix::unistd::{Pid, getppid, setpgid};
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -60,12 +61,12 @@ impl Program<'_> {
     fn guard(&self) -> io::Result<Never> {
         process::retitle(b"[lxc hook of]");
         // One that no script sends to its group.
-        let told = signal::rtmax();
+        let told = signal::rtmin() + 20;
         signal::block_all()?;
         signal::default(libc::SIGCHLD)?;
         let signals = signal::signalfd(&SigSet::of(&[told]))?;
         process::set_pdeathsig(told)?;
-        process::setpgid(0, 0)?;
+        setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
         if self.orphaned() {
             process::exit_now(1);
         }
@@ -93,7 +94,7 @@ impl Program<'_> {
     }
 
     fn orphaned(&self) -> bool {
-        process::ppid() != self.parent
+        getppid().as_raw() != self.parent
     }
 
     fn become_it(&self) -> io::Error {
