@@ -22,6 +22,8 @@ enum Verdict {
 /// Settings of one run.
 struct Setup {
     reference: bool,
+    /// Only the cases that differ, on the reference, where each has to fail: what passes there is no difference.
+    differs: bool,
     prefix: PathBuf,
     bin: PathBuf,
     scratch: PathBuf,
@@ -81,6 +83,7 @@ pub fn run(args: Vec<String>) -> i32 {
         .iter()
         .filter(|c| o.filters.is_empty() || o.filters.iter().any(|f| hit(&c.name, f)))
         .filter(|c| !o.skip.iter().any(|f| hit(&c.name, f)))
+        .filter(|c| !proves_differences() || c.differs.is_some())
         .collect();
     if o.list {
         for c in &cases {
@@ -109,6 +112,11 @@ fn complain(e: &str) -> i32 {
     2
 }
 
+/// LXC_TEST_DIFFERS=1: docs/differences.md is proved on the reference.
+fn proves_differences() -> bool {
+    std::env::var("LXC_TEST_DIFFERS").is_ok_and(|v| !v.is_empty())
+}
+
 /// Names are unique, and docs/differences.md and the cases name the same ids.
 fn sound(all: &Cases) -> Result<(), String> {
     let mut names: Vec<&str> = all.0.iter().map(|c| c.name.as_str()).collect();
@@ -133,6 +141,10 @@ impl Setup {
             std::env::var_os(name).filter(|v| !v.is_empty()).map_or(default, PathBuf::from)
         };
         let ours = var("LXC_TEST_PREFIX", repo.join("target/inst-check"));
+        let differs = proves_differences();
+        if differs && !reference {
+            return Err("LXC_TEST_DIFFERS asks the reference: set LXC_UNDER_TEST=reference".into());
+        }
         let prefix = if reference { PathBuf::from("/usr") } else { ours.clone() };
         let bin = prefix.join("bin");
         if !bin.join("lxc-start").exists() {
@@ -154,7 +166,7 @@ impl Setup {
         let shared = var("LXC_SHARED", repo.join("../shared"));
         let shared = shared.canonicalize().unwrap_or_else(|_| PathBuf::from("/work/shared"));
         let missing = missing(&shared, &ours, &prefix);
-        Ok(Setup { reference, prefix, bin, scratch, repo, shared, missing })
+        Ok(Setup { reference, differs, prefix, bin, scratch, repo, shared, missing })
     }
 }
 
@@ -339,16 +351,22 @@ fn one(setup: &Setup, case: &Case, index: usize, tag: &str) -> Verdict {
         return skip(n.name(), "not on this machine".into());
     }
     if setup.reference {
-        if let Some(id) = case.differs {
+        if let Some(id) = case.differs.filter(|_| !setup.differs) {
             return skip("differs", format!("ours differs from the reference: {id}"));
         }
         if !case.since.is_empty() {
             return skip("since", format!("since LXC {}", case.since));
         }
     }
-    match sandboxed(setup, case, &format!("{index}{tag}")) {
-        Ok(()) => Verdict::Passed,
-        Err(text) => Verdict::Failed(text),
+    let result = sandboxed(setup, case, &format!("{index}{tag}"));
+    match (result, case.differs.filter(|_| setup.differs)) {
+        (Ok(()), None) => Verdict::Passed,
+        (Err(text), None) => Verdict::Failed(text),
+        (Ok(()), Some(id)) => Verdict::Failed(format!("the reference does the same: it shows nothing for {id}")),
+        (Err(text), Some(id)) => {
+            println!("\n---- {} ({id}): the reference, as it has to, fails ----\n{text}", case.name);
+            Verdict::Passed
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use super::{Context, Error, Result};
 use crate::sys::fd;
 use crate::sys::poll::{POLLIN, PollFd, poll};
 use crate::sys::process::{self, ExecArgs};
-use std::ffi::{CString, OsStr, OsString};
+use crate::sys::tied;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -34,24 +35,34 @@ pub enum Output {
     Inherit,
 }
 
+/// Who has a turn while a program runs.
+pub trait Meanwhile {
+    /// What wakes it, when it can be read.
+    fn fds(&self) -> Vec<BorrowedFd<'_>>;
+    /// When it wants to be woken at the latest.
+    fn deadline(&self) -> Option<Instant>;
+    /// Its turn; whether the program has to go, with all that it has started.
+    fn turn(&mut self) -> bool;
+}
+
 /// What to run.
 #[derive(Debug, Clone)]
-pub struct Command<'a> {
+pub struct Command {
     argv: Vec<OsString>,
     envp: Vec<OsString>,
     output: Output,
     limit: Option<Duration>,
-    until: Vec<BorrowedFd<'a>>,
+    tied: bool,
 }
 
-impl<'a> Command<'a> {
+impl Command {
     /// A program with the caller's environment; a name without a slash is looked for on its PATH.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut envp = Vec::new();
         for (key, value) in std::env::vars_os() {
             envp.push([key, value].join(OsStr::new("=")));
         }
-        Self { argv: vec![program.as_ref().to_owned()], envp, output: Output::Lines, limit: None, until: Vec::new() }
+        Self { argv: vec![program.as_ref().to_owned()], envp, output: Output::Lines, limit: None, tied: false }
     }
 
     /// `/bin/sh -c TEXT`.
@@ -104,11 +115,10 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// Kills the program, and what it has started (it gets a process group of its own), as soon as one of these can be
-    /// read.
+    /// The program, and what it has started, is killed when this process dies; only for a process without threads.
     #[must_use]
-    pub fn until(mut self, fds: impl IntoIterator<Item = BorrowedFd<'a>>) -> Self {
-        self.until = fds.into_iter().collect();
+    pub fn tied(mut self) -> Self {
+        self.tied = true;
         self
     }
 
@@ -116,14 +126,23 @@ impl<'a> Command<'a> {
     ///
     /// # Errors
     /// When it cannot be started. That it failed is in the [`Status`].
-    pub fn run(&self, mut each_line: impl FnMut(&str)) -> Result<Status> {
+    pub fn run(&self, each_line: impl FnMut(&str)) -> Result<Status> {
+        self.run_with(None, each_line)
+    }
+
+    /// The same; `meanwhile` has its turns, and may have the program killed with what it has started: it gets a process
+    /// group of its own.
+    ///
+    /// # Errors
+    /// As [`Command::run`].
+    pub fn run_with(&self, meanwhile: Option<&mut dyn Meanwhile>, mut each_line: impl FnMut(&str)) -> Result<Status> {
         let program = self.argv.first().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
         let what = || format!("cannot run {program}");
         let (path, args) = self.rendered().map_err(|e| e_what(e, what()))?;
         match self.output {
             Output::Inherit => {
-                let pid = process::spawn(&path, &args, &[], self.grouped()).ctx(what)?;
-                self.wait(pid, None, &mut each_line).ctx(what)
+                let pid = self.spawn(&path, &args, &[], meanwhile.is_some()).ctx(what)?;
+                self.wait(pid, None, meanwhile, &mut each_line).ctx(what)
             }
             Output::Lines => {
                 let (read, write) = fd::pipe().ctx(what)?;
@@ -131,10 +150,10 @@ impl<'a> Command<'a> {
                 let null = File::open("/dev/null").and_then(|f| fd::dup_above(f.as_fd(), 3)).ctx(what)?;
                 let write = fd::dup_above(write.as_fd(), 3).ctx(what)?;
                 let (i, o): (RawFd, RawFd) = (null.as_raw_fd(), write.as_raw_fd());
-                let pid = process::spawn(&path, &args, &[(i, 0), (o, 1), (o, 2)], self.grouped()).ctx(what)?;
+                let pid = self.spawn(&path, &args, &[(i, 0), (o, 1), (o, 2)], meanwhile.is_some()).ctx(what)?;
                 drop((null, write));
                 fd::set_nonblocking(read.as_fd(), true).ctx(what)?;
-                self.wait(pid, Some(read), &mut each_line).ctx(what)
+                self.wait(pid, Some(read), meanwhile, &mut each_line).ctx(what)
             }
         }
     }
@@ -191,7 +210,7 @@ pub struct Status {
     pub raw: i32,
     /// It ran longer than it may and was killed.
     pub timed_out: bool,
-    /// It was killed because of [`Command::until`].
+    /// It was killed because [`Meanwhile::turn`] wanted it.
     pub ended_early: bool,
 }
 
@@ -222,13 +241,19 @@ impl std::fmt::Display for Status {
 // How much is read once the program has ended: what its pipe can hold. Who writes on in the background is not waited for.
 const REST_MAX: usize = 1 << 16;
 
-impl Command<'_> {
-    fn grouped(&self) -> bool {
-        !self.until.is_empty()
+impl Command {
+    fn spawn(&self, path: &CStr, args: &ExecArgs, fds: &[(RawFd, RawFd)], group: bool) -> io::Result<i32> {
+        if self.tied { tied::spawn(path, args, fds) } else { process::spawn(path, args, fds, group) }
     }
 
     // Reads until the program has ended, then what is left in the pipe; kills it when the time is over.
-    fn wait(&self, pid: i32, out: Option<OwnedFd>, each: &mut dyn FnMut(&str)) -> io::Result<Status> {
+    fn wait(
+        &self,
+        pid: i32,
+        out: Option<OwnedFd>,
+        mut meanwhile: Option<&mut dyn Meanwhile>,
+        each: &mut dyn FnMut(&str),
+    ) -> io::Result<Status> {
         let until = self.limit.and_then(|l| Instant::now().checked_add(l));
         let mut lines = Lines::default();
         let mut status = Status { raw: 0, timed_out: false, ended_early: false };
@@ -236,13 +261,15 @@ impl Command<'_> {
         match process::pidfd_open(pid) {
             Ok(pidfd) => loop {
                 let mut set = vec![PollFd::new(pidfd.as_fd(), POLLIN)];
-                set.extend(self.until.iter().map(|f| PollFd::new(*f, POLLIN)));
                 set.extend(out.iter().map(|o| PollFd::new(o.as_fd(), POLLIN)));
-                poll(&mut set, until.map_or(-1, remaining_ms))?;
+                if let Some(m) = &meanwhile {
+                    set.extend(m.fds().into_iter().map(|f| PollFd::new(f, POLLIN)));
+                }
+                let next = until.into_iter().chain(meanwhile.as_ref().and_then(|m| m.deadline())).min();
+                poll(&mut set, next.map_or(-1, remaining_ms))?;
                 let mut came = set.iter().map(|p| p.revents() != 0);
                 let ended = came.next().unwrap_or(false);
-                let called = came.by_ref().take(self.until.len()).fold(false, |a, b| a | b);
-                let output = came.next().unwrap_or(false);
+                let output = out.is_some() && came.next().unwrap_or(false);
                 drop(set);
                 if (ended || output)
                     && let Some(o) = &out
@@ -254,9 +281,9 @@ impl Command<'_> {
                     break;
                 }
                 status.timed_out = until.is_some_and(|u| u <= Instant::now());
-                status.ended_early = called;
-                if status.timed_out || called {
-                    if self.grouped() {
+                status.ended_early = meanwhile.as_mut().is_some_and(|m| m.turn());
+                if status.timed_out || status.ended_early {
+                    if meanwhile.is_some() {
                         let _ = process::kill(-pid, libc::SIGKILL);
                     }
                     process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL)?;
@@ -363,6 +390,22 @@ mod tests {
         assert_eq!(masks.iter().map(|m| bits(m) & !0x1_8000_0000).collect::<Vec<_>>(), [0, 0]);
     }
 
+    /// Ends the program as soon as its descriptor can be read.
+    struct Hangup(OwnedFd);
+
+    impl Meanwhile for Hangup {
+        fn fds(&self) -> Vec<BorrowedFd<'_>> {
+            vec![self.0.as_fd()]
+        }
+        fn deadline(&self) -> Option<Instant> {
+            None
+        }
+        fn turn(&mut self) -> bool {
+            let mut set = [PollFd::new(self.0.as_fd(), POLLIN)];
+            poll(&mut set, 0).is_ok_and(|n| n > 0)
+        }
+    }
+
     #[test]
     fn a_program_out_of_time_is_killed_and_a_background_one_not_waited_for() {
         let begun = Instant::now();
@@ -375,7 +418,7 @@ mod tests {
         assert!(status.success() && lines.len() < 1 << 20);
         let (read, write) = fd::pipe().unwrap();
         drop(write);
-        let (status, _) = Command::shell("sleep 60; echo never").until([read.as_fd()]).collect().unwrap();
+        let status = Command::shell("sleep 60; echo never").run_with(Some(&mut Hangup(read)), |_| ()).unwrap();
         assert!(status.ended_early && !status.timed_out && !status.success());
         let (status, lines) = Command::shell("sleep 2 & echo b").collect().unwrap();
         assert!(status.success());

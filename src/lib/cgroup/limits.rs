@@ -229,9 +229,10 @@ impl Write {
                 e.hint(format!("no such limit, or the {} controller is not enabled there", controller(file)))
             }
             Some(libc::ENOENT) => e.hint(format!("no such limit: ls {dir}")),
-            Some(libc::EINVAL | libc::ERANGE) => {
-                e.hint(format!("the kernel refuses this value; now: cat {dir}/{file}"))
-            }
+            Some(libc::EINVAL | libc::ERANGE) => e.hint(format!(
+                "the kernel refuses this value: {}; see what is there now: cat {dir}/{file}",
+                allowed(file)
+            )),
             Some(libc::EBUSY) => e.hint("more is in use already than the limit would allow"),
             Some(libc::EACCES | libc::EPERM) => e.hint("the group is not delegated to this user"),
             _ => e,
@@ -241,6 +242,28 @@ impl Write {
 
 fn pairs(list: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
     list.iter().map(|(f, v)| (f.as_str(), v.as_str()))
+}
+
+/// What the kernel takes in a file (Documentation/admin-guide: cgroup-v1/, cgroup-v2.rst), in a few words.
+fn allowed(file: &str) -> &'static str {
+    let rest = file.split_once('.').map_or("", |(_, r)| r);
+    match (controller(file), rest) {
+        ("memory", "swappiness") => "it takes 0 to 100",
+        ("memory", "oom.group" | "oom_control" | "use_hierarchy") => "it takes 0 or 1",
+        ("memory", _) if rest.ends_with("_in_bytes") => "it takes bytes with K, M or G, or -1 for no limit",
+        ("memory", _) => "it takes bytes with K, M or G, or max",
+        ("pids", _) => "it takes a number of processes, or max",
+        ("cpu", "shares") => "it takes 2 to 262144",
+        ("cpu", "idle") => "it takes 0 or 1",
+        ("cpu", "weight") => "it takes 1 to 10000",
+        ("cpu", "max") => "it takes QUOTA PERIOD in microseconds, QUOTA may be max",
+        ("cpu", _) if rest.starts_with("cfs_") => "it takes microseconds from 1000 on; a quota of -1 is no limit",
+        ("cpuset", "cpus" | "mems") => "it takes a list as 0-3,6 of what the host has and the group above allows",
+        ("blkio" | "io", "weight" | "bfq.weight") => "it takes 1 to 10000 (10 to 1000 in version 1)",
+        ("blkio" | "io", _) => "it takes MAJOR:MINOR of a whole disk, and a value",
+        ("hugetlb", _) => "it takes bytes in whole huge pages, or max",
+        _ => "see the kernel's page on cgroups for what it takes",
+    }
 }
 
 /// The controller that a file belongs to: its name up to the first dot.

@@ -145,6 +145,9 @@ fn run(call: &Call) -> Result<i32> {
             if e.what != "Failed to get attach context" {
                 crate::log_error!(errno = e, "Failed to get attach context");
             }
+            if e.errno == libc::ECONNREFUSED {
+                call.say_what_helps();
+            }
             Err(told(1))
         }
         Err(e) => Err(e.code(1)),

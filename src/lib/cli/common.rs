@@ -7,6 +7,7 @@ use super::table::{self, NO_VALUE, Table};
 use crate::base::{Error, Result, log, paths};
 use crate::config::Config;
 use crate::container::Container;
+use crate::container::name::printable;
 use clap::{ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -111,6 +112,22 @@ impl Call {
     /// The name is refused.
     pub fn container(&self) -> Result<Container> {
         Container::new(&self.name, Some(&self.lxcpath))
+    }
+
+    /// After LXC's own lines about a container that does not run: one more that says what to do. A name that is not
+    /// there is near one that is, or is made; a stopped container is started.
+    pub fn say_what_helps(&self) {
+        let store = if self.lxcpath_given { format!(" -P {}", self.lxcpath.display()) } else { String::new() };
+        let name = printable(&self.name);
+        if self.container().is_ok_and(|c| c.is_defined()) {
+            return self.say(format_args!("{name} is not running: lxc-start{store} -n {name}"));
+        }
+        let all = crate::container::list::all(&self.lxcpath).unwrap_or_default();
+        let absent = format!("there is no container {name} in {}", self.lxcpath.display());
+        match crate::keys::near::nearest(&self.name, all.iter().map(String::as_str)) {
+            Some(near) => self.say(format_args!("{absent}: did you mean {}?", printable(near))),
+            None => self.say(format_args!("{absent}: see lxc-ls{store}, or lxc-create{store} -n {name} -t TEMPLATE")),
+        }
     }
 
     /// `PATH:NAME`, as messages have it.

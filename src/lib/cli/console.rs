@@ -43,6 +43,7 @@ fn run(call: &Call) -> Result<i32> {
     }
     if !c.is_running() {
         crate::log_error!("{} is not running", call.name);
+        call.say_what_helps();
         return Err(told(1));
     }
     let session = Session {

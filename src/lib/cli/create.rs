@@ -118,6 +118,12 @@ fn run(call: &Call) -> Result<i32> {
         crate::log_error!("{EXISTS}");
         return Err(told(1));
     }
+    // Before anything is said of its first config: where nothing can be made, that does not matter.
+    if let Err(e) = c.make_store() {
+        tell(call, &e);
+        crate::log_error!("Failed to create container {}", call.name);
+        return Err(told(1));
+    }
     c.set_config(first_config(call));
     // Only the whole word: LXC took any beginning of it.
     let template = Some(template).filter(|t| t != "none");

@@ -38,6 +38,7 @@ fn run(call: &Call) -> Result<i32> {
     }
     if !c.is_defined() {
         crate::log_error!("Container is not defined");
+        call.say_what_helps();
         return Err(told(1));
     }
     if c.is_running() {

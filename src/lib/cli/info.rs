@@ -85,6 +85,7 @@ fn run(call: &Call) -> Result<i32> {
     let file = call.lxcpath.join(&call.name).join("config");
     if state == State::Stopped && rcfile.is_none() && !file.exists() {
         err_line(&format!("{} doesn't exist", crate::container::name::printable(&call.name)));
+        call.say_what_helps();
         return Err(told(1));
     }
     // A container that runs is asked itself: its config may be broken by now. Only -c, and a stopped one, need the file.

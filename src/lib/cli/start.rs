@@ -137,6 +137,7 @@ fn run(call: &Call) -> Result<i32> {
     let argv = words(&call.operands)?;
     if c.config().is_none() && argv.is_empty() {
         crate::log_error!("No container config specified");
+        call.say_what_helps();
         return Err(told(1));
     }
     apply_options(call, c.config_mut())?;

@@ -70,6 +70,9 @@ fn run(call: &Call) -> Result<i32> {
     }
     if !c.is_running() {
         crate::log_error!("{} is not running", call.name);
+        if !c.is_defined() {
+            call.say_what_helps();
+        }
         return Err(told(2));
     }
     if call.flag("kill") {

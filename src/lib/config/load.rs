@@ -75,7 +75,7 @@ impl Config {
     /// The first problem, with file, line and column. The settings before it are kept, and the whole text.
     pub fn load_file(&mut self, path: &Path) -> Result<()> {
         let mut loader = Loader::default();
-        loader.enter(path).map_err(|bad| Error::os(bad.errno, format!("{}: {}", path.display(), bad.why)))?;
+        loader.enter(path).map_err(|bad| Error::os(bad.errno, bad.why))?;
         let bytes = read_file(path)?;
         self.load_top(bytes, &path.display().to_string(), &mut loader)
     }
@@ -103,7 +103,7 @@ impl Config {
     /// The file cannot be read.
     pub(super) fn load_all(&mut self, path: &Path) -> Result<(Vec<Problem>, Places)> {
         let mut loader = Loader { collect: Some(Collected::default()), ..Loader::default() };
-        loader.enter(path).map_err(|bad| Error::os(bad.errno, format!("{}: {}", path.display(), bad.why)))?;
+        loader.enter(path).map_err(|bad| Error::os(bad.errno, bad.why))?;
         let bytes = read_file(path)?;
         self.load_top(bytes, &path.display().to_string(), &mut loader)?;
         let Collected { mut problems, places } = loader.collect.unwrap_or_default();

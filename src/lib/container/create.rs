@@ -40,6 +40,21 @@ const INTERRUPTS: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::S
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Container {
+    /// Makes the store, unless it is there already.
+    ///
+    /// # Errors
+    /// It cannot be made, or nothing can be made in it.
+    pub fn make_store(&self) -> Result<()> {
+        let store = self.lxcpath();
+        let helps = |e: Error| {
+            e.hint("run it as root, or with -P in a directory of your own; lxc.lxcpath in ~/.config/lxc/lxc.conf sets it for good")
+        };
+        make_path(store).map_err(helps)?;
+        let write = nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK;
+        let may = nix::unistd::eaccess(store, write);
+        may.ctx(|| format!("Failed to create anything in {}", store.display())).map_err(helps)
+    }
+
     /// Creates it, with what is configured in the handle as its first config.
     ///
     /// # Errors

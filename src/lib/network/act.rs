@@ -9,6 +9,7 @@ use crate::base::facts::Facts;
 use crate::base::{Context, Error, Result};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 /// A script of `lxc.net.N.script.up` or `.down` that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,11 +130,15 @@ impl Network {
     }
 }
 
+/// How long a pair's name may still be that of a container that has been killed.
+const DYING: Duration = Duration::from_secs(3);
+
 /// Makes a pair, puts its host end into the bridge and up.
 fn veth(device: &mut Prepared, pid: i32, rtnl: &mut Rtnl) -> Result<()> {
     let inside = device.conf.name.clone().unwrap_or_else(|| "eth%d".into());
     let fixed = device.conf.veth_pair.clone();
     let mut tries = 0;
+    let dying = Instant::now() + DYING;
     let host = loop {
         let host = match &fixed {
             Some(name) => name.clone(),
@@ -149,6 +154,14 @@ fn veth(device: &mut Prepared, pid: i32, rtnl: &mut Rtnl) -> Result<()> {
         match made {
             Ok(()) => break host,
             Err(e) if e.raw_os_error() == Some(libc::EEXIST) && fixed.is_none() && tries < 8 => tries += 1,
+            // The kernel takes a killed container's network down some time after its death.
+            Err(e)
+                if e.raw_os_error() == Some(libc::EEXIST)
+                    && Instant::now() < dying
+                    && rtnl.link(&host).is_ok_and(|l| l.peer.is_some()) =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
             Err(e) => {
                 let error = Error::io(&e, format!("{}: making the pair {host} and {inside}", device.key("type")));
                 return Err(match e.raw_os_error() {

@@ -16,8 +16,13 @@ pub enum Progress {
     Later,
 }
 
-/// The container as its command socket shows it. Errors are errno numbers; no call may block.
+/// The container as its command socket shows it. Errors are errno numbers; no call may block. What has no other answer
+/// while no init runs is answered here.
 pub trait Served {
+    /// Whether init runs: requests that need it wait until then.
+    fn live(&self) -> bool {
+        false
+    }
     /// The container's name.
     fn name(&self) -> &str;
     /// The store, as spelled at the start.
@@ -27,40 +32,59 @@ pub trait Served {
     /// A freezing client tells the state that it has brought about (never THAWED: that is RUNNING).
     fn set_state(&mut self, state: State);
     /// Init's pid, 0 before the clone.
-    fn init_pid(&self) -> i32;
+    fn init_pid(&self) -> i32 {
+        0
+    }
     /// Init's pidfd.
     ///
     /// # Errors
     /// An errno.
-    fn init_pidfd(&self) -> Result<OwnedFd, i32>;
+    fn init_pidfd(&self) -> Result<OwnedFd, i32> {
+        Err(libc::EBADF)
+    }
     /// CLONE_NEW* of the namespaces that the container has of its own.
-    fn clone_flags(&self) -> u64;
+    fn clone_flags(&self) -> u64 {
+        0
+    }
     /// Sends `lxc.signal.stop` to init and thaws the container.
     ///
     /// # Errors
     /// An errno.
     fn stop(&mut self) -> Result<(), i32>;
     /// The payload's (or limit) cgroup path in the controller's hierarchy; an empty controller is version 2's tree.
-    fn cgroup_path(&self, controller: &str, limit: bool) -> Option<String>;
+    fn cgroup_path(&self, controller: &str, limit: bool) -> Option<String> {
+        let _ = (controller, limit);
+        None
+    }
     /// The payload's (or limit) cgroup directory in the controller's hierarchy.
     ///
     /// # Errors
     /// An errno.
-    fn cgroup_fd(&self, controller: &str, limit: bool) -> Result<(CgroupFd, OwnedFd), i32>;
+    fn cgroup_fd(&self, controller: &str, limit: bool) -> Result<(CgroupFd, OwnedFd), i32> {
+        let _ = (controller, limit);
+        Err(libc::ENOENT)
+    }
     /// The payload's (or limit) directory on pure version 2.
     ///
     /// # Errors
     /// An errno; EINVAL on other layouts.
-    fn cgroup2_fd(&self, limit: bool) -> Result<OwnedFd, i32>;
+    fn cgroup2_fd(&self, limit: bool) -> Result<OwnedFd, i32> {
+        let _ = limit;
+        Err(libc::EINVAL)
+    }
     /// All payload directories; the struct's numbers of descriptors are filled in by the caller.
     ///
     /// # Errors
     /// An errno.
-    fn cgroup_ctx(&self) -> Result<(CgroupCtx, Vec<OwnedFd>), i32>;
+    fn cgroup_ctx(&self) -> Result<(CgroupCtx, Vec<OwnedFd>), i32> {
+        Err(libc::ENOENT)
+    }
     /// The running config's value.
     fn config_item(&self, key: &str) -> Option<String>;
     /// The systemd scope that the container lives in.
-    fn systemd_scope(&self) -> Option<String>;
+    fn systemd_scope(&self) -> Option<String> {
+        None
+    }
     /// Reads, clears or saves the console's ring buffer.
     ///
     /// # Errors
@@ -70,34 +94,52 @@ pub trait Served {
     ///
     /// # Errors
     /// An errno: EBADF when it is busy or does not exist.
-    fn reserve_tty(&mut self, tty: i32, holder: u64) -> Result<(i32, OwnedFd), i32>;
+    fn reserve_tty(&mut self, tty: i32, holder: u64) -> Result<(i32, OwnedFd), i32> {
+        let _ = (tty, holder);
+        Err(libc::EBADF)
+    }
     /// The connection `holder` has ended.
-    fn release_tty(&mut self, tty: i32, holder: u64);
+    fn release_tty(&mut self, tty: i32, holder: u64) {
+        let _ = (tty, holder);
+    }
     /// The container's devpts.
     ///
     /// # Errors
     /// An errno.
-    fn devpts(&self) -> Result<OwnedFd, i32>;
+    fn devpts(&self) -> Result<OwnedFd, i32> {
+        Err(libc::EBADF)
+    }
     /// The seccomp listener.
     ///
     /// # Errors
     /// An errno.
-    fn seccomp_listener(&self) -> Result<OwnedFd, i32>;
+    fn seccomp_listener(&self) -> Result<OwnedFd, i32> {
+        Err(libc::EBADF)
+    }
     /// Takes another seccomp listener over.
     ///
     /// # Errors
     /// An errno: EINVAL without a proxy.
-    fn add_seccomp_listener(&mut self, listener: OwnedFd) -> Result<(), i32>;
+    fn add_seccomp_listener(&mut self, listener: OwnedFd) -> Result<(), i32> {
+        let _ = listener;
+        Err(libc::EINVAL)
+    }
     /// Adds a device rule (version 2).
     ///
     /// # Errors
     /// An errno.
-    fn add_device_rule(&mut self, rule: DeviceItem) -> Result<(), i32>;
+    fn add_device_rule(&mut self, rule: DeviceItem) -> Result<(), i32> {
+        let _ = rule;
+        Err(libc::EPERM)
+    }
     /// Freezes or thaws (version 2).
     ///
     /// # Errors
     /// An errno: ENOENT on other layouts.
-    fn freeze(&mut self, on: bool) -> Result<Progress, i32>;
+    fn freeze(&mut self, on: bool) -> Result<Progress, i32> {
+        let _ = on;
+        Err(libc::ENOENT)
+    }
 }
 
 /// What to do with a connection whose request is complete.
@@ -117,6 +159,8 @@ pub enum Act {
     HoldFreeze(bool, i32),
     /// The state has changed: serve those who wait, then send this and close it.
     Announce(State, Answer),
+    /// Answer it when init runs.
+    Later,
 }
 
 /// A reply.
@@ -187,9 +231,24 @@ fn sized(data: &[u8], least: usize, ours: usize) -> Option<usize> {
     (data.len() >= least && zero_tail).then(|| data.len().min(ours))
 }
 
+/// Whether only init can answer it: such a request waits while a container starts. All others are answered as they come.
+const fn needs_init(cmd: Cmd) -> bool {
+    matches!(
+        cmd,
+        Cmd::GetInitPidfd
+            | Cmd::GetTtyFd
+            | Cmd::GetDevptsFd
+            | Cmd::GetSeccompNotifyFd
+            | Cmd::AddBpfDeviceCgroup
+            | Cmd::Freeze
+            | Cmd::Unfreeze
+    )
+}
+
 /// Answers one complete request.
 pub fn answer(cmd: Cmd, head: &Head, data: &[u8], holder: u64, served: &mut dyn Served) -> Act {
     match cmd {
+        _ if needs_init(cmd) && !served.live() => Act::Later,
         Cmd::GetTtyFd => match served.reserve_tty(head.value(), holder) {
             Ok((tty, fd)) => Act::HoldTty(Answer::inline(tty).with(vec![fd]), tty),
             Err(e) => Act::Reply(Answer::code(-e)),

@@ -54,7 +54,11 @@ pub fn stage(name: &str) -> &'static str {
 /// An op of the child failed.
 pub fn op(op: &Op, fault: Fault, facts: &Facts) -> Error {
     if let Some(how) = super::host_hooks::script_said(fault.status) {
-        return Error::new(format!("{}: {how}", op.object)).stage(op.stage);
+        let error = Error::new(format!("{}: {how}", op.object)).stage(op.stage);
+        let helps = super::host_hooks::helps(fault.status);
+        // Those of a start run inside, where the rootfs is /.
+        let inside = if op.object.starts_with("lxc.hook.start ") { "; it runs inside of the rootfs" } else { "" };
+        return error.hint(format!("{helps}{inside}"));
     }
     let error = Error::os(fault.errno, op.object.clone()).stage(op.stage);
     match hint(op, fault.errno, facts) {
@@ -287,6 +291,9 @@ mod tests {
         let o = Op::new("hook", "lxc.hook.mount = /h", Act::Hook(0));
         let e = op(&o, Fault { errno: 0, status: 3 << 8 }, &Facts::default());
         assert_eq!(e.to_string(), "hook: lxc.hook.mount = /h: the script exited with status 3");
+        assert!(e.hint.unwrap().contains("-l DEBUG"));
+        let gone = op(&o, Fault { errno: 0, status: 127 << 8 }, &Facts::default()).hint.unwrap();
+        assert!(gone.contains("correct the path"), "{gone}");
     }
 
     #[test]

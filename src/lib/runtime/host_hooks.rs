@@ -2,7 +2,7 @@
 //! are called with is `hook`'s.
 #![forbid(unsafe_code)]
 
-use super::interrupt::Interrupt;
+use super::desk::Desk;
 use crate::base::spawn::Command;
 use crate::base::{Error, Result};
 use crate::hook::Rendered;
@@ -10,30 +10,39 @@ use crate::log_debug;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Runs one and waits for it; while a start is under way not longer than its `interrupt` allows.
+/// Runs one and waits for it, not longer than `desk` allows. For a monitor: the hook dies with it.
 ///
 /// # Errors
 /// It could not be run, was interrupted, or ended by something else than status 0; `key` names it.
-pub fn run(key: &str, hook: &Rendered, interrupt: Option<&Interrupt>) -> Result<()> {
+pub fn run(key: &str, hook: &Rendered, desk: &mut Desk<'_>) -> Result<()> {
     let mut words = hook.argv.iter().map(|a| OsStr::from_bytes(a.as_bytes()));
-    let mut command = Command::new(words.next().unwrap_or_default()).args(words).clear_env();
+    let mut command = Command::new(words.next().unwrap_or_default()).args(words).clear_env().tied();
     for pair in &hook.envp {
         if let Some((name, value)) = pair.to_string_lossy().split_once('=') {
             command = command.env(name, value);
         }
     }
-    if let Some(i) = interrupt {
-        command = command.until(i.fds());
-    }
-    let status = command.run(|line| log_debug!("{key} produced output: {line}")).map_err(|e| e.stage("hook"))?;
-    if status.ended_early
-        && let Some(i) = interrupt
-    {
-        i.check().map_err(|e| Error { what: format!("{key} = {}: {}", hook.command, e.what), ..e })?;
+    let status = command
+        .run_with(Some(desk), |line| log_debug!("{key} produced output: {line}"))
+        .map_err(|e| e.stage("hook"))?;
+    if let Some(e) = desk.ended.take().filter(|_| status.ended_early) {
+        return Err(Error { what: format!("{key} = {}: {}", hook.command, e.what), ..e });
     }
     match script_said(status.raw) {
         None => Ok(()),
-        Some(how) => Err(Error::new(format!("{key} = {}: {how}", hook.command)).stage("hook")),
+        Some(how) => Err(Error::new(format!("{key} = {}: {how}", hook.command)).stage("hook").hint(helps(status.raw))),
+    }
+}
+
+/// What helps when a script has failed with this wait status.
+pub fn helps(status: i32) -> String {
+    use nix::libc::{WEXITSTATUS, WIFEXITED};
+    let see = "what it writes is in the log with -l DEBUG -o FILE";
+    let try_it = "by hand: run it with LXC_NAME, LXC_CONFIG_FILE, LXC_ROOTFS_PATH and LXC_ROOTFS_MOUNT set";
+    match WIFEXITED(status).then(|| WEXITSTATUS(status)) {
+        Some(126) => format!("chmod +x it, and see that the interpreter in its first line is there; {see}"),
+        Some(127) => format!("correct the path, or install what it calls; {see}"),
+        _ => format!("{see}; {try_it}"),
     }
 }
 
@@ -74,7 +83,7 @@ mod tests {
 
     #[test]
     fn status_and_environment_are_those_of_the_script() {
-        let run = |key, hook: &Rendered| super::run(key, hook, None);
+        let run = |key, hook: &Rendered| super::run(key, hook, &mut Desk::default());
         run("k", &hook("/bin/true")).unwrap();
         let e = run("k", &hook("/bin/sh -c 'exit $A'")).unwrap_err();
         assert!(e.what.ends_with("exited with status 7"), "{}", e.what);

@@ -3,13 +3,15 @@
 #![forbid(unsafe_code)]
 
 use super::child::{self, EXEC};
+use super::desk::Desk;
 use super::interp::{Fault, Script};
-use super::interrupt::Interrupt;
 use super::plan::{IdmapOf, Starting};
 use super::running::{Ending, Pty, Running};
+use super::supervisor::Monitor;
 use super::sync::{Channel, Kind, Record, meet, what};
 use super::{diagnose, host_hooks, script, steps};
 use crate::base::ids::Ns;
+use crate::base::spawn::Meanwhile;
 use crate::base::{Context, Error, Result};
 use crate::hook::{self, When};
 use crate::network::ScriptCall;
@@ -18,9 +20,11 @@ use crate::sys::process::{self, Clone3};
 use crate::sys::{self, scm::Fds};
 use crate::{idmap, log_debug, log_info, log_trace, log_warn, namespace};
 use nix::libc;
+use nix::sys::epoll::Epoll;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Instant;
 
 /// Makes the child and leads it to its exec; the container then is in `ending.running`.
 ///
@@ -192,19 +196,28 @@ fn lead(s: &mut Starting, script: &Script, channel: &mut Channel) -> Result<()> 
     }
 }
 
-/// Waits for the child's word; meanwhile what hooks write is logged. That the child dies is seen by the channel's end.
-fn wait_readable(s: &Starting, channel: &Channel, hook: &str) -> Result<()> {
-    let Some(output) = &s.hook_output else { return Ok(()) };
+/// Waits for the child's word; meanwhile what hooks write is logged, and the desk has its turns. That the child dies is
+/// seen by the channel's end.
+fn wait_readable(s: &mut Starting, channel: &Channel, hook: &str) -> Result<()> {
+    let Some(output) = s.hook_output.take() else { return Ok(()) };
+    let waited = attend(s.desk(), &output, channel, hook);
+    s.hook_output = Some(output);
+    waited
+}
+
+fn attend(mut desk: Desk<'_>, output: &OwnedFd, channel: &Channel, hook: &str) -> Result<()> {
     loop {
         let mut set = vec![PollFd::new(channel.fd(), POLLIN), PollFd::new(output.as_fd(), POLLIN)];
-        set.extend(s.interrupt.iter().flat_map(Interrupt::fds).map(|f| PollFd::new(f, POLLIN)));
-        poll(&mut set, -1).ctx(|| "poll".into())?;
+        set.extend(desk.fds().into_iter().map(|f| PollFd::new(f, POLLIN)));
+        let left = desk.deadline().map(|d| d.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000));
+        poll(&mut set, left.map_or(-1, |ms| i32::try_from(ms).unwrap_or(i32::MAX))).ctx(|| "poll".into())?;
         let mut came = set.iter().map(|p| p.revents() != 0);
         let mut came = || came.next().unwrap_or(false);
         let (channel_ready, output_ready) = (came(), came());
-        if !channel_ready && let Some(i) = &s.interrupt {
-            i.check()
-                .map_err(|e| if hook.is_empty() { e } else { Error { what: format!("{hook}: {}", e.what), ..e } })?;
+        drop(set);
+        if !channel_ready && desk.turn() {
+            let e = desk.ended.take().unwrap_or_else(|| Error::new("interrupted"));
+            return Err(if hook.is_empty() { e } else { Error { what: format!("{hook}: {}", e.what), ..e } });
         }
         if output_ready {
             log_hook(output, hook);
@@ -383,7 +396,14 @@ pub fn network(s: &mut Starting) -> Result<()> {
     let pid = pid_of(s);
     let (Some(network), Some(socket)) = (s.ending.network.as_mut(), s.netlink.take()) else { return Ok(()) };
     let (version, name, env) = (s.config.hook.version, s.facts.name.as_str(), s.env.as_slice());
-    network.attach(pid, &mut |call| run_script(call, version, name, env, s.interrupt.as_ref()))?;
+    let mut desk = Desk {
+        interrupt: s.interrupt.as_ref(),
+        epoll: s.attended.as_ref(),
+        monitor: s.ending.monitor.as_mut(),
+        config: Some(&s.config),
+        ended: None,
+    };
+    network.attach(pid, &mut |call| run_script(call, version, name, env, &mut desk))?;
     network.configure(socket)?;
     if let Some(running) = s.ending.running.as_mut() {
         running.host_veths = network.host_pairs();
@@ -399,16 +419,12 @@ pub fn network_down(e: &mut Ending, version: u32, name: &str, env: &[String]) ->
     let Some(mut network) = e.network.take() else { return Ok(()) };
     let mut env = e.running.as_deref().map_or_else(|| env.to_vec(), |r| r.hook_env.clone());
     namespaces_into(e.running.as_deref(), &mut env);
-    network.detach(&mut |call| run_script(call, version, name, &env, None))
+    let epoll = e.monitor.as_ref().and_then(Monitor::attended);
+    let mut desk = ending_desk(&mut e.monitor, epoll.as_ref(), e.running.as_deref());
+    network.detach(&mut |call| run_script(call, version, name, &env, &mut desk))
 }
 
-fn run_script(
-    call: &ScriptCall,
-    version: u32,
-    name: &str,
-    env: &[String],
-    interrupt: Option<&Interrupt>,
-) -> Result<()> {
+fn run_script(call: &ScriptCall, version: u32, name: &str, env: &[String], desk: &mut Desk<'_>) -> Result<()> {
     let mut env = env.to_vec();
     // Version 0 tells by arguments, version 1 by both.
     for (key, value) in call.env.iter().filter(|_| version != 0) {
@@ -416,7 +432,16 @@ fn run_script(
     }
     let how = hook::Call { name, section: "net", kind: call.kind, extra: &call.args };
     let script = hook::render(version, &call.command, &how, &env)?;
-    host_hooks::run(&format!("lxc.net.[i].script.{}", call.kind), &script, interrupt)
+    host_hooks::run(&format!("lxc.net.[i].script.{}", call.kind), &script, desk)
+}
+
+/// What goes on while hooks of a container's end run.
+fn ending_desk<'a>(
+    monitor: &'a mut Option<Monitor>,
+    epoll: Option<&'a Epoll>,
+    running: Option<&'a Running>,
+) -> Desk<'a> {
+    Desk { epoll, monitor: monitor.as_mut(), config: running.map(|r| &r.config), ..Desk::default() }
 }
 
 /// Opens init's namespaces for hooks at the stop; only where one will ask.
@@ -456,7 +481,7 @@ pub fn device_rules(s: &mut Starting) -> Result<()> {
 /// One that fails.
 pub fn start_host(s: &mut Starting) -> Result<()> {
     for hook in hook::render_all(&s.config.hook, When::StartHost, &s.facts.name, &[], &s.env)? {
-        host_hooks::run("lxc.hook.start-host", &hook, s.interrupt.as_ref())?;
+        host_hooks::run("lxc.hook.start-host", &hook, &mut s.desk())?;
     }
     Ok(())
 }
@@ -485,8 +510,10 @@ pub fn run_ending_hooks(e: &mut Ending, conf: &hook::Conf, when: When, name: &st
     hook::run::set(&mut env, "LXC_TARGET", if e.reboot { "reboot" } else { "stop" });
     let extra = namespaces_into(running, &mut env);
     let extra = if when == When::Stop { extra } else { Vec::new() };
+    let epoll = e.monitor.as_ref().and_then(Monitor::attended);
+    let mut desk = ending_desk(&mut e.monitor, epoll.as_ref(), e.running.as_deref());
     for hook in hook::render_all(conf, when, name, &extra, &env)? {
-        host_hooks::run(&format!("lxc.hook.{}", when.name()), &hook, None)?;
+        host_hooks::run(&format!("lxc.hook.{}", when.name()), &hook, &mut desk)?;
     }
     Ok(())
 }

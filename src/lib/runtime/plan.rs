@@ -2,6 +2,7 @@
 //! Knows no order (`steps`), makes no process.
 #![forbid(unsafe_code)]
 
+use super::desk::Desk;
 use super::interp::Script;
 use super::interrupt::Interrupt;
 use super::running::{Ending, Stack};
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::hook::{self, Rendered};
 use crate::security::conf::Caps;
 use crate::{idmap, mount, namespace, network, security, storage, sys, terminal};
+use nix::sys::epoll::Epoll;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -96,6 +98,8 @@ pub struct Starting<'a> {
     pub script: Option<Script>,
     /// What may end it before it is done; only where something of it may hang.
     pub interrupt: Option<Interrupt>,
+    /// The command socket, as served while hooks run.
+    pub attended: Option<Epoll>,
     /// The parent's end of the hooks' output.
     pub hook_output: Option<OwnedFd>,
     /// What undoings need.
@@ -188,6 +192,17 @@ pub fn hook_env(request: &StartRequest, facts: &Facts) -> Vec<String> {
 }
 
 impl Starting<'_> {
+    /// What goes on while a hook of this start runs.
+    pub fn desk(&mut self) -> Desk<'_> {
+        Desk {
+            interrupt: self.interrupt.as_ref(),
+            epoll: self.attended.as_ref(),
+            monitor: self.ending.monitor.as_mut(),
+            config: Some(&self.config),
+            ended: None,
+        }
+    }
+
     /// Registers the inner hooks of a stage; the ops that run them.
     ///
     /// # Errors

@@ -93,6 +93,19 @@ impl Ending {
         }
     }
 
+    /// Whether somebody has asked for the end: no reboot follows.
+    pub fn is_killed(&self) -> bool {
+        self.monitor.as_ref().is_some_and(Monitor::is_killed)
+    }
+
+    /// The name is free from now on.
+    pub fn let_name_go(&mut self) {
+        self.pidfile = None;
+        if let Some(m) = &mut self.monitor {
+            m.close_command();
+        }
+    }
+
     /// Tells a state.
     pub fn announce(&mut self, state: State) {
         if let Some(m) = &mut self.monitor {

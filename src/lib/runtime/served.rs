@@ -7,6 +7,7 @@ use super::console::Console;
 use super::running::Running;
 use crate::base::Error;
 use crate::cgroup::{Groups, Kind, Layout, devices, freezer, groups::Who};
+use crate::config::Config;
 use crate::ipc::State;
 use crate::ipc::wire::{CAN_DEVICES, CAN_FREEZE, CTX_FDS, CgroupCtx, CgroupFd, ConsoleLog, DeviceItem, until_nul};
 use crate::sys::{fd, path, process};
@@ -147,6 +148,10 @@ impl Live<'_> {
 }
 
 impl Served for Live<'_> {
+    fn live(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> &str {
         &self.shared.name
     }
@@ -239,10 +244,6 @@ impl Served for Live<'_> {
         self.running.host_veths.iter().find(|(i, _)| *i == n).map(|(_, name)| name.clone())
     }
 
-    fn systemd_scope(&self) -> Option<String> {
-        None
-    }
-
     fn console_log(&mut self, what: ConsoleLog) -> Result<Vec<u8>, i32> {
         self.shared.console.console_log(what)
     }
@@ -278,11 +279,6 @@ impl Served for Live<'_> {
         dup(self.running.seccomp_listener.as_ref())
     }
 
-    fn add_seccomp_listener(&mut self, _listener: OwnedFd) -> Result<(), i32> {
-        // Taken over by a proxy only (lxc.seccomp.notify.proxy): refused as by a monitor without one.
-        Err(libc::EINVAL)
-    }
-
     fn add_device_rule(&mut self, rule: DeviceItem) -> Result<(), i32> {
         let number = |n: i32| if n < 0 { "*".to_string() } else { n.to_string() };
         let access = String::from_utf8_lossy(until_nul(&rule.access)).into_owned();
@@ -298,5 +294,45 @@ impl Served for Live<'_> {
 
     fn freeze(&mut self, on: bool) -> Result<Progress, i32> {
         self.start_freezing(on).map_err(|e| errno(&e))
+    }
+}
+
+/// A container without init: one whose hooks run, before its start or after its end.
+#[derive(Debug)]
+pub struct Begun<'a> {
+    /// The monitor's.
+    pub shared: &'a mut Shared,
+    /// What it is started with.
+    pub config: Option<&'a Config>,
+}
+
+impl Served for Begun<'_> {
+    fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    fn lxcpath(&self) -> &str {
+        &self.shared.lxcpath
+    }
+
+    fn state(&self) -> State {
+        self.shared.state
+    }
+
+    fn set_state(&mut self, state: State) {
+        self.shared.state = state;
+    }
+
+    fn stop(&mut self) -> Result<(), i32> {
+        self.shared.killed = true;
+        Ok(())
+    }
+
+    fn config_item(&self, key: &str) -> Option<String> {
+        self.config?.get(key).ok()
+    }
+
+    fn console_log(&mut self, what: ConsoleLog) -> Result<Vec<u8>, i32> {
+        self.shared.console.console_log(what)
     }
 }

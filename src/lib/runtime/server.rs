@@ -30,6 +30,8 @@ enum Stage {
     Head { bytes: [u8; wire::HEAD], have: usize },
     /// Its data is not complete.
     Data { cmd: Cmd, head: Head, bytes: Vec<u8>, have: usize },
+    /// Complete, but only init can answer it: kept until it runs.
+    Later { cmd: Cmd, head: Head, bytes: Vec<u8> },
     /// The seccomp listener has not come yet.
     Listener,
     /// A reply is not taken away completely.
@@ -54,7 +56,9 @@ impl Stage {
         match self {
             Stage::Head { .. } | Stage::Data { .. } | Stage::Listener => EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP,
             Stage::Reply { .. } => EpollFlags::EPOLLOUT,
-            Stage::Stop | Stage::Tty(_) | Stage::States(_) | Stage::Freeze(_) => EpollFlags::EPOLLRDHUP,
+            Stage::Later { .. } | Stage::Stop | Stage::Tty(_) | Stage::States(_) | Stage::Freeze(_) => {
+                EpollFlags::EPOLLRDHUP
+            }
         }
     }
 }
@@ -117,6 +121,18 @@ impl Server {
             epoll.add(&c.fd, EpollEvent::new(c.stage.interest(), c.token))?;
         }
         Ok(())
+    }
+
+    /// Init runs: answers the requests that have waited for it.
+    pub fn answer_later(&mut self, epoll: &Epoll, served: &mut dyn Served) {
+        let waits = |c: &Conn| matches!(c.stage, Stage::Later { .. });
+        while let Some(conn) = self.conns.iter_mut().find(|c| waits(c)) {
+            let token = conn.token;
+            let blank = Stage::Head { bytes: [0; wire::HEAD], have: 0 };
+            let Stage::Later { cmd, head, bytes } = std::mem::replace(&mut conn.stage, blank) else { return };
+            let step = conn.act(epoll, answer(cmd, &head, &bytes, token, served));
+            self.after(token, step, served);
+        }
     }
 
     /// When [`Server::expire`] has to be called next.
@@ -280,7 +296,9 @@ impl Server {
         self.conns.retain(|c| match c.stage {
             Stage::States(wanted) => wanted & (1 << State::Running as u8) != 0,
             Stage::Stop | Stage::Tty(_) | Stage::Freeze(_) => false,
-            Stage::Head { .. } | Stage::Data { .. } | Stage::Listener | Stage::Reply { .. } => true,
+            Stage::Later { .. } | Stage::Head { .. } | Stage::Data { .. } | Stage::Listener | Stage::Reply { .. } => {
+                true
+            }
         });
     }
 }
@@ -326,7 +344,7 @@ impl Conn {
                     *have += got.bytes;
                     if complete {
                         let (cmd, head, bytes) = (*cmd, *head, std::mem::take(bytes));
-                        return self.act(epoll, answer(cmd, &head, &bytes, self.token, served));
+                        return self.answer(epoll, cmd, head, bytes, served);
                     }
                 }
                 _ => return Step::Keep,
@@ -348,7 +366,7 @@ impl Conn {
             return None;
         }
         if len == 0 {
-            return Some(self.act(epoll, answer(cmd, &head, &[], self.token, served)));
+            return Some(self.answer(epoll, cmd, head, Vec::new(), served));
         }
         self.stage = Stage::Data { cmd, head, bytes: vec![0; len], have: 0 };
         None
@@ -368,9 +386,23 @@ impl Conn {
         Step::Drop
     }
 
+    fn answer(&mut self, epoll: &Epoll, cmd: Cmd, head: Head, bytes: Vec<u8>, served: &mut dyn Served) -> Step {
+        match answer(cmd, &head, &bytes, self.token, served) {
+            Act::Later => self.keep(epoll, Stage::Later { cmd, head, bytes }, None),
+            act => self.act(epoll, act),
+        }
+    }
+
+    fn keep(&mut self, epoll: &Epoll, stage: Stage, limit: Option<u64>) -> Step {
+        self.stage = stage;
+        self.deadline = limit.map(|s| Instant::now() + Duration::from_secs(s));
+        let _ = epoll.modify(&self.fd, &mut EpollEvent::new(self.stage.interest(), self.token));
+        Step::Keep
+    }
+
     fn act(&mut self, epoll: &Epoll, act: Act) -> Step {
         let (reply, stage, limit) = match act {
-            Act::Close => return Step::Drop,
+            Act::Close | Act::Later => return Step::Drop,
             Act::Reply(a) => return self.reply(epoll, a),
             Act::Announce(state, a) => {
                 self.say(a);
@@ -381,13 +413,8 @@ impl Conn {
             Act::HoldStop => (None, Stage::Stop, None),
             Act::HoldFreeze(on, seconds) => (None, Stage::Freeze(on), u64::try_from(seconds).ok()),
         };
-        self.stage = stage;
-        self.deadline = limit.map(|s| Instant::now() + Duration::from_secs(s));
-        let _ = epoll.modify(&self.fd, &mut EpollEvent::new(self.stage.interest(), self.token));
-        match reply.is_none_or(|r| self.say(r)) {
-            true => Step::Keep,
-            false => Step::Drop,
-        }
+        let kept = self.keep(epoll, stage, limit);
+        if reply.is_none_or(|r| self.say(r)) { kept } else { Step::Drop }
     }
 
     /// Sends a head without data; whether the peer took it.

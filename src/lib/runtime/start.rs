@@ -308,6 +308,10 @@ fn monitor(life: Life, starter: &mut Option<OwnedFd>) -> Result<i32> {
                     log_error!("{e}: no reboot");
                     break Ok(0);
                 }
+                if ending.is_killed() {
+                    ending.let_name_go();
+                    break Ok(0);
+                }
                 if let Err(e) = again(&mut ending) {
                     break Err(e);
                 }
@@ -381,6 +385,7 @@ fn launch(
     if ending.reboot {
         crate::hook::run::set(&mut env, "LXC_TARGET", "reboot");
     }
+    let hangs = may_hang(config, facts);
     let mut s = Starting {
         request,
         config: config.clone(),
@@ -400,7 +405,12 @@ fn launch(
         hooks: Vec::new(),
         supervise: if request.useinit { Some(super::pid1::run) } else { None },
         script: None,
+<<<<<<< HEAD
         interrupt: may_hang(request, config, facts).then(|| Interrupt::new(starter.as_ref())),
+=======
+        interrupt: hangs.then(|| Interrupt::new(starter.as_ref())),
+        attended: ending.monitor.as_ref().filter(|_| hangs).and_then(Monitor::attended),
+>>>>>>> h/faults
         hook_output: None,
         ending,
         undo: Undo::default(),

@@ -155,11 +155,8 @@ fn end_post_stop(s: &mut Starting) -> Result<()> {
 
 fn end_stopped(s: &mut Starting) -> Result<()> {
     s.undo.push("stopped", |e| {
-        if !e.reboot {
-            e.pidfile = None;
-            if let Some(m) = &mut e.monitor {
-                m.close_command();
-            }
+        if !e.reboot || e.is_killed() {
+            e.let_name_go();
         }
         e.announce(State::Stopped);
         Ok(())
@@ -199,7 +196,7 @@ fn end_stopping(s: &mut Starting) -> Result<()> {
 
 fn pre_start(s: &mut Starting) -> Result<()> {
     for hook in hook::render_all(&s.config.hook, When::PreStart, &s.facts.name, &[], &s.env)? {
-        host_hooks::run("lxc.hook.pre-start", &hook, s.interrupt.as_ref())?;
+        host_hooks::run("lxc.hook.pre-start", &hook, &mut s.desk())?;
     }
     Ok(())
 }

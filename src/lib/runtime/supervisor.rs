@@ -5,7 +5,7 @@
 
 use super::console::{self, Console};
 use super::running::{Outcome, Running};
-use super::served::{FREEZER, Live, Shared};
+use super::served::{Begun, FREEZER, Live, Shared};
 use super::server::{LAST_TOKEN, LISTENER, Server};
 use crate::base::{Context, Result};
 use crate::ipc::State;
@@ -110,6 +110,35 @@ impl Monitor {
         self.server = None;
     }
 
+    /// An epoll of the command socket for [`Monitor::serve`]; `None` once the name is free.
+    pub fn attended(&self) -> Option<Epoll> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ok()?;
+        self.server.as_ref()?.register(&epoll).ok()?;
+        Some(epoll)
+    }
+
+    /// Answers what has come on the command socket although no init runs. Waits for nothing.
+    pub fn serve(&mut self, epoll: &Epoll, config: Option<&crate::config::Config>) {
+        let mut events = [EpollEvent::empty(); TURN];
+        let n = epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        let Some(server) = &mut self.server else { return };
+        let mut begun = Begun { shared: &mut self.shared, config };
+        for event in events.iter().take(n) {
+            server.event(epoll, event.data(), event.events(), &mut begun);
+        }
+        server.expire(epoll, Instant::now(), &mut begun);
+    }
+
+    /// When [`Monitor::serve`] has to be called at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.server.as_ref().and_then(Server::next_deadline)
+    }
+
+    /// Whether somebody has asked for the container's end.
+    pub const fn is_killed(&self) -> bool {
+        self.shared.killed
+    }
+
     /// Announces RUNNING and serves the container until init has ended and is reaped.
     ///
     /// # Errors
@@ -127,6 +156,10 @@ impl Monitor {
             self.shared.console.resize(pair.ptx.as_fd());
         }
         self.announce(State::Running);
+        if let Some(server) = &mut self.server {
+            server.answer_later(&epoll, &mut Live { shared: &mut self.shared, running, epoll: &epoll });
+        }
+        self.tell_reached();
         heap::trim();
         let status = loop {
             if let Some(status) = self.turn(&epoll, running)? {

@@ -30,6 +30,7 @@ pub mod scm;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod tied;
 pub mod time;
 pub mod tty;
 pub mod xattr;

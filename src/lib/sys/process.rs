@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// What a closure that must not return returns.
 pub use std::convert::Infallible as Never;
@@ -380,6 +381,24 @@ pub fn new_session_keyring() -> io::Result<()> {
     check_long(unsafe { libc::syscall(libc::SYS_keyctl, 1, none) }).map(drop)
 }
 
+/// The text of [`set_title`], NUL at its end.
+static TITLE: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Puts `head` in place of the title's beginning, as far as it has room. For a forked child, whose copy it is.
+pub fn retitle(head: &[u8]) {
+    let title = TITLE.load(Ordering::Relaxed);
+    for (i, byte) in head.iter().enumerate().take_while(|_| !title.is_null()) {
+        // SAFETY: the text was leaked, nobody else has a reference to it, and the NUL at its end is never passed.
+        unsafe {
+            let at = title.add(i);
+            if *at == 0 {
+                return;
+            }
+            *at = *byte;
+        }
+    }
+}
+
 /// The title that ps(1) shows: puts `title` in place of the arguments (PR_SET_MM_MAP, the way that needs no room).
 ///
 /// # Errors
@@ -410,7 +429,8 @@ pub fn set_title(title: &str) -> io::Result<()> {
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let field = |n: usize| fields.get(n - 3).and_then(|f| f.parse::<u64>().ok()).ok_or_else(invalid);
     // The text must outlive the process: it is leaked on purpose, once per monitor.
-    let text: &'static CStr = Box::leak(CString::new(title).map_err(|_| invalid())?.into_boxed_c_str());
+    let text = Box::leak(CString::new(title).map_err(|_| invalid())?.into_bytes_with_nul().into_boxed_slice());
+    TITLE.store(text.as_mut_ptr(), Ordering::Relaxed);
     let start = text.as_ptr() as u64;
     // SAFETY: sbrk(0) only asks.
     let brk = unsafe { libc::sbrk(0) } as u64;
@@ -423,7 +443,7 @@ pub fn set_title(title: &str) -> io::Result<()> {
         start_brk: field(47)?,
         brk,
         arg_start: start,
-        arg_end: start + text.to_bytes_with_nul().len() as u64,
+        arg_end: start + text.len() as u64,
         env_start: field(50)?,
         env_end: field(51)?,
         exe_fd: u32::MAX,

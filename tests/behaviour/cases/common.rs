@@ -82,6 +82,27 @@ pub fn add(c: &mut Cases) {
         }
     }
 
+    c.add("common.absent_container_helps", |t| {
+        t.mk("web1", "");
+        for (tool, text) in [
+            ("info", "wbe1 doesn't exist"),
+            ("start", "No container config specified"),
+            ("attach", "Failed to get init pid"),
+            ("stop", "wbe1 is not running"),
+            ("console", "wbe1 is not running"),
+            ("destroy", "Container is not defined"),
+        ] {
+            let o = t.sh(&format!("lxc-{tool} -n wbe1"));
+            o.out("").err_has(text).err_has("there is no container wbe1 in /var/lib/lxc: did you mean web1?\n");
+            t.sh(&format!("lxc-{tool} -n zzzz")).err_has("see lxc-ls, or lxc-create -n zzzz -t TEMPLATE\n");
+            t.sh(&format!("lxc-{tool} -q -n zzzz")).err_lacks("TEMPLATE");
+            let o = t.sh(&format!("lxc-{tool} -P /tmp/s -n a"));
+            o.err_has("in /tmp/s: see lxc-ls -P /tmp/s, or lxc-create -P /tmp/s -n a -t TEMPLATE\n");
+        }
+        t.sh("lxc-attach -n web1 -- true").code(1).err_has("web1 is not running: lxc-start -n web1\n");
+    })
+    .differs("absent-is-told");
+
     c.add("common.long_prefix_and_glued_values", |t| {
         t.mk("c1", "");
         for line in [

@@ -1,6 +1,6 @@
 //! lxc-config, lxc-checkconfig, and what a container's config file may hold.
 
-use crate::case::Cases;
+use crate::case::{Cases, Need};
 
 pub fn add(c: &mut Cases) {
     tool(c);
@@ -342,7 +342,7 @@ fn syntax(c: &mut Cases) {
     })
     .needs(&[crate::case::Need::Both]);
 
-    c.add("syntax.full_disk_keeps_the_old_config", |t| {
+    c.add("syntax.full_disk_leaves_no_half_container", |t| {
         // lxc-create saves the template's additions: on a full disk the container is not half there
         t.sh("mkdir -p /tmp/small && mount -t tmpfs -o size=64k tmpfs /tmp/small").ok();
         t.before.clone_from(&crate::snapshot::take());
@@ -355,6 +355,39 @@ fn syntax(c: &mut Cases) {
         } else {
             t.gone("/tmp/small/c1");
         }
+    });
+
+    c.add("syntax.full_disk_keeps_the_old_config", |t| {
+        t.sh("mkdir -p /tmp/small && mount -t tmpfs -o size=64k tmpfs /tmp/small").ok();
+        t.before.clone_from(&crate::snapshot::take());
+        t.write("/tmp/save.c", SAVES);
+        let include = std::env::var("LXCB_REPO").unwrap_or_default() + "/include";
+        let library = if t.reference { "/usr/lib/x86_64-linux-gnu" } else { "$P/lib" };
+        t.sh(&format!("gcc -I{include} -o /tmp/save /tmp/save.c {library}/liblxc.so.1 -Wl,-rpath,{library}")).ok();
+        t.write("/tmp/small/c1/config", "lxc.uts.name = old\nlxc.net.0.type = empty\n");
+        t.sh("dd if=/dev/zero of=/tmp/small/fill bs=1k 2>/dev/null; /tmp/save /tmp/small c1");
+        assert_eq!(t.read("/tmp/small/c1/config"), "lxc.uts.name = old\nlxc.net.0.type = empty\n");
     })
+    .needs(&[Need::Compiler])
     .differs("full-disk-while-saving");
 }
+
+/// A program that makes a container's config larger than a page and saves it.
+const SAVES: &str = r#"
+#include <stdio.h>
+#include <lxc/lxccontainer.h>
+int main(int argc, char **argv)
+{
+    struct lxc_container *c = lxc_container_new(argv[2], argv[1]);
+    char value[4000];
+    int i;
+    for (i = 0; i < 3999; i++)
+        value[i] = 'x';
+    value[0] = 'A';
+    value[1] = '=';
+    value[3999] = 0;
+    for (i = 0; c && i < 9; i++)
+        c->set_config_item(c, "lxc.environment", value);
+    return !(c && c->save_config(c, NULL));
+}
+"#;

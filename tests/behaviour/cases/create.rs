@@ -183,6 +183,27 @@ pub fn add(c: &mut Cases) {
         t.sh("lxc-destroy -n c1").ok();
     });
 
+    c.add("create.store_is_tried_first", |t| {
+        t.sh("chmod 700 /etc/lxc; mkdir -p /tmp/home; chmod 755 /var/lib/lxc").ok();
+        let user = "HOME=/tmp/home setpriv --reuid 65534 --regid 65534 --clear-groups";
+        let o = t.sh(&format!("{user} lxc-create -P /var/lib/lxc -n c1 -t none"));
+        let first = o.err.lines().next().unwrap_or("").to_string();
+        o.code(1).out("").err_lacks("default.conf").err_has("Failed to create container c1");
+        o.check(first.contains("/var/lib/lxc") && first.contains("Permission denied"), "the first line is the cause");
+        o.err_has("run it as root, or with -P");
+        t.sh("chmod 755 /etc/lxc").ok();
+        t.gone("/var/lib/lxc/c1");
+    })
+    .differs("create-tries-the-store-first");
+
+    c.add("create.unreadable_config_is_named_once", |t| {
+        t.sh("chmod 755 /root; mkdir -p /tmp/home; chmod 777 /tmp/home; mkdir /tmp/shut; touch /tmp/shut/d; chmod 700 /tmp/shut").ok();
+        let user = "HOME=/tmp/home setpriv --reuid 65534 --regid 65534 --clear-groups";
+        let o = t.sh(&format!("{user} lxc-create -P /tmp/home/s -n c1 -t none -f /tmp/shut/d"));
+        let line = o.err.lines().find(|l| l.contains("/tmp/shut/d")).unwrap_or("").to_string();
+        o.check(line.matches("/tmp/shut/d").count() == 1 && line.contains("Permission denied"), "named once, and why");
+    });
+
     c.add("create.config_with_a_bad_key", |t| {
         t.write("/tmp/cfg", "lxc.net.0.type = empty\nlxc.bogus = 1\n");
         t.sh("lxc-create -n c1 -t none -f /tmp/cfg").ok().err_has("lxc.bogus");

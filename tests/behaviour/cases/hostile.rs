@@ -25,7 +25,7 @@ fn names(c: &mut Cases) {
         ("tab", "a\tb"),
         ("absolute", "/etc"),
     ] {
-        c.add(format!("name.refused.{id}"), move |t| {
+        let case = c.add(format!("name.refused.{id}"), move |t| {
             t.sh("mkdir -p /tmp/st/store").ok();
             let before = t.sh("find /tmp/st /etc/lxc | sort").out;
             for tool in ["create -t none", "start", "destroy", "info", "stop", "attach", "freeze", "execute"] {
@@ -37,8 +37,11 @@ fn names(c: &mut Cases) {
                 o.check(!o.err.contains('\x1b'), "no control character of the name reaches the terminal");
             }
             assert_eq!(t.sh("find /tmp/st /etc/lxc | sort").out, before, "nothing was made or removed");
-        })
-        .differs("names-are-checked");
+        });
+        // These two the original refuses as well.
+        if !["slash", "dot"].contains(&id) {
+            case.differs("names-are-checked");
+        }
     }
 
     c.add("name.too_long", |t| {
@@ -297,8 +300,7 @@ fn socket(c: &mut Cases) {
         }
         // Less than the monitor's patience with a single one of them.
         t.sh_within("lxc-info -n c1 -sH", 4).ok().out("RUNNING\n");
-    })
-    .differs("half-requests");
+    });
 
     c.add("protocol.fifty_heads_without_payload", |t| {
         t.run("c1", "");

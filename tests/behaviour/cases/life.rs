@@ -249,8 +249,8 @@ fn logging(c: &mut Cases) {
         t.mk("c1", "");
         t.start_with("c1", "-l TRACE -o /tmp/log");
         let log = t.read("/tmp/log");
-        for word in ["cgroup", "mount", "network", "hook"] {
-            assert!(log.contains(word), "{word} in {log}");
+        for step in ["pre-start hooks", "network", "rootfs", "mounts", "cgroup", "script", "clone"] {
+            assert!(log.contains(&format!(" step {step}: ")), "{step} in {log}");
         }
     })
     .differs("trace-shows-steps");

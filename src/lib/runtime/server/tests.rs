@@ -27,6 +27,9 @@ fn null() -> OwnedFd {
 }
 
 impl Served for Fake {
+    fn live(&self) -> bool {
+        !matches!(self.state, State::Starting)
+    }
     fn name(&self) -> &str {
         "c1"
     }
@@ -110,6 +113,8 @@ enum Order {
     Announce(State),
     Settled(bool),
     Reboot,
+    Starting,
+    Live,
     End,
 }
 
@@ -148,6 +153,11 @@ impl Bench {
                     Ok(Order::Announce(s)) => server.announce(s, "c1"),
                     Ok(Order::Settled(on)) => server.freezer_settled(on),
                     Ok(Order::Reboot) => server.end_of_instance(),
+                    Ok(Order::Starting) => fake.state = State::Starting,
+                    Ok(Order::Live) => {
+                        fake.state = State::Running;
+                        server.answer_later(&epoll, &mut fake);
+                    }
                     Ok(Order::End) | Err(mpsc::TryRecvError::Disconnected) => return fake,
                     Err(mpsc::TryRecvError::Empty) => {}
                 }
@@ -217,6 +227,27 @@ fn every_question_gets_its_answer() {
     assert_eq!(c.freeze(None), Err(Fail::Refused(libc::ENOENT)));
     assert_eq!(c.add_seccomp_listener(null().as_fd()), Ok(()));
     assert_eq!(b.end().listeners, 1);
+}
+
+#[test]
+fn what_only_init_can_answer_waits_for_it() {
+    let b = Bench::new(false, Vec::new());
+    b.order(Order::Starting);
+    let before = Instant::now();
+    while b.client().state() != Ok(State::Starting) && before.elapsed() < Duration::from_secs(20) {}
+    let mut early = b.raw();
+    early.write_all(&request(Cmd::GetInitPidfd as i32, 0)).unwrap();
+    let mut gone = b.raw();
+    gone.write_all(&request(Cmd::GetInitPidfd as i32, 0)).unwrap();
+    // Answered behind both, so both have been read.
+    assert_eq!(b.client().state(), Ok(State::Starting));
+    drop(gone);
+    early.set_nonblocking(true).unwrap();
+    assert_eq!(early.read(&mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    early.set_nonblocking(false).unwrap();
+    b.order(Order::Live);
+    assert_eq!(answer_of(early), Head::inline(0, 0).encode());
+    b.end();
 }
 
 #[test]
