@@ -34,6 +34,10 @@ pub enum Need {
     Bridge,
     /// gcc, for a case that compiles its init.
     Compiler,
+    /// python3-lxc, for the distribution's Python.
+    Python,
+    /// lua-lxc and its Lua.
+    Lua,
 }
 
 impl Need {
@@ -53,6 +57,8 @@ impl Need {
             Need::IdmappedTmpfs => "idmapped-tmpfs",
             Need::Bridge => "bridge",
             Need::Compiler => "compiler",
+            Need::Python => "python3-lxc",
+            Need::Lua => "lua-lxc",
         }
     }
 }

@@ -189,6 +189,8 @@ fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
         (Need::IdmappedTmpfs, kernel() >= (6, 3)),
         (Need::Bridge, true),
         (Need::Compiler, has("/usr/bin/gcc")),
+        (Need::Python, has("/usr/lib/python3/dist-packages/lxc")),
+        (Need::Lua, has("/usr/share/lua/5.2/lxc.lua") && has("/usr/bin/lua5.2")),
     ];
     table.iter().filter(|(_, ok)| !ok).map(|(n, _)| *n).collect()
 }
