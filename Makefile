@@ -33,13 +33,14 @@ export PREFIX INCLUDEDIR MANDIR UNITDIR DESTDIR
 CARGO ?= cargo
 export CARGO
 
-.PHONY: help demo demo-bare check check-reference check-vm inst build install bench fuzz-smoke fmt lint doc clean
+.PHONY: help demo demo-bare check check-clients check-reference check-vm inst build install bench fuzz-smoke fmt lint doc clean
 
 help:
 	@echo 'make demo             builds a release and shows a container created, started, entered, listed, stopped, destroyed'
 	@echo 'make check            formats, lints, unit tests, behaviour tests with real containers'
 	@echo 'make check-reference  the behaviour tests on the LXC that the distribution ships: proves the tests'
 	@echo 'make check-vm         cgroup v2, AppArmor and systemd cases in a virtual machine'
+	@echo 'make check-clients    lua-lxc, go-lxc, LXD and aarch64 assembly on our library and on the distribution'"'"'s'
 	@echo 'make demo-bare        make demo inside a bare Debian tree'
 	@echo 'make build, install   PREFIX= BINDIR= LIBDIR= SYSCONFDIR= LOCALSTATEDIR= RUNDIR= DESTDIR='
 	@echo 'make bench, fuzz-smoke, fmt, lint, doc, clean'
@@ -55,6 +56,9 @@ check:
 
 check-reference:
 	@scripts/check-reference.sh
+
+check-clients:
+	@scripts/check-clients.sh
 
 check-vm:
 	@scripts/check-vm.sh

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# deps.sh build|check|vm|bare: installs what that job needs, from the distribution's packages.
+# deps.sh build|check|clients|vm|bare: installs what that job needs, from the distribution's packages.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 case ${1:-build} in
     build) packages=(gcc make pkg-config libc6-dev libseccomp-dev busybox-static) ;;
-    check) packages=(gcc make pkg-config libc6-dev libseccomp-dev busybox-static lxc lxc-dev lxc-templates python3-lxc
+    check) packages=(gcc make pkg-config libc6-dev libseccomp-dev busybox-static lxc lxc-dev lxc-templates python3-lxc lua5.2 lua-lxc
         lxcfs uidmap iproute2 iputils-ping procps util-linux bridge-utils dnsmasq-base net-tools sudo valgrind mandoc
         shellcheck strace libdbus-1-3 libseccomp2 libselinux1 libapparmor1 libssl3 libcap2 btrfs-progs e2fsprogs) ;;
+    clients) packages=(gcc make pkg-config libc6-dev libseccomp-dev busybox-static lxc lxc-dev uidmap iproute2 util-linux
+        lua5.2 lua-lxc golang-go golang-gopkg-lxc-go-lxc.v2-dev golang-golang-x-sys-dev lxd lxd-client rsync jq bsdutils
+        gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static) ;;
     vm) packages=(qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio zstd) ;;
     bare) packages=(mmdebstrap) ;;
-    *) die "usage: deps.sh build|check|vm|bare" ;;
+    *) die "usage: deps.sh build|check|clients|vm|bare" ;;
 esac
 
 command -v "$CARGO" > /dev/null || die "cargo is missing: install Rust 1.90 or newer (rustup.rs, or a backport)"

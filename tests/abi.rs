@@ -102,6 +102,14 @@ fn lacks() -> Option<&'static str> {
     None
 }
 
+/// Where the distribution's library lies.
+fn reference() -> Option<&'static Path> {
+    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"]
+        .map(Path::new)
+        .into_iter()
+        .find(|d| d.join("liblxc.so.1").exists())
+}
+
 fn busybox() -> Option<PathBuf> {
     ["/bin/busybox", "/usr/bin/busybox"].iter().map(PathBuf::from).find(|p| p.exists())
 }
@@ -258,14 +266,11 @@ fn every_member_in_every_condition() {
     assert!(ok, "{ours}");
     let wanted = ours.lines().count();
     assert!(wanted > 300, "{ours}");
-    let Some(reference) = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"]
-        .iter()
-        .find(|d| Path::new(d).join("liblxc.so.1").exists())
-    else {
+    let Some(reference) = reference() else {
         skipped("no reference library");
         return;
     };
-    let (ok, theirs) = in_sandbox(&scratch, Path::new(reference), &program, &[], &[]);
+    let (ok, theirs) = in_sandbox(&scratch, reference, &program, &[], &[]);
     assert!(ok, "{theirs}");
     let docs = fs::read_to_string(root().join("docs/differences.md")).unwrap();
     let mut wrong = Vec::new();
@@ -285,6 +290,50 @@ fn every_member_in_every_condition() {
         }
     }
     assert!(wrong.is_empty(), "unexplained:\n{}", wrong.join("\n"));
+}
+
+/// The calls themselves; what is forked is another matter (a valgrind as old as Debian 12's knows few of the system calls).
+#[test]
+fn every_member_under_memcheck() {
+    let _alone = alone();
+    if lacks().is_some_and(skipped) {
+        return;
+    }
+    if !Path::new("/usr/bin/valgrind").exists() {
+        skipped("no valgrind");
+        return;
+    }
+    let scratch = Scratch::new("memcheck");
+    let lib = prefix().join("lib");
+    let program = program(&scratch, "members", &lib);
+    let (wrapper, log) = (scratch.path("wrapper"), scratch.path("log"));
+    let text = format!(
+        "#!/bin/sh\nexec valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+         --child-silent-after-fork=yes --log-file={} {} \"$@\"\n",
+        log.display(),
+        program.display()
+    );
+    fs::write(&wrapper, text).unwrap();
+    fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (ok, text) = in_sandbox(&scratch, &lib, &wrapper, &[], &[]);
+    let log = fs::read_to_string(&log).unwrap_or_default();
+    assert!(ok, "{log}\n{text}");
+    assert!(text.lines().count() > 300, "{text}");
+}
+
+#[test]
+fn what_lxd_relies_on() {
+    let _alone = alone();
+    if lacks().is_some_and(skipped) {
+        return;
+    }
+    let scratch = Scratch::new("habits");
+    let lib = prefix().join("lib");
+    let program = program(&scratch, "habits", &lib);
+    for libdir in [Some(lib.as_path()), reference()].into_iter().flatten() {
+        let (ok, text) = in_sandbox(&scratch, libdir, &program, &[], &[]);
+        assert!(ok && text.ends_with("0 bad\n"), "{}: {text}", libdir.display());
+    }
 }
 
 #[test]

@@ -38,6 +38,10 @@ pub enum Need {
     Criu,
     /// The C headers of the subject.
     Headers,
+    /// python3-lxc, for the distribution's Python.
+    Python,
+    /// lua-lxc and its Lua.
+    Lua,
 }
 
 impl Need {
@@ -59,6 +63,8 @@ impl Need {
             Need::Compiler => "compiler",
             Need::Criu => "criu",
             Need::Headers => "headers",
+            Need::Python => "python3-lxc",
+            Need::Lua => "lua-lxc",
         }
     }
 }

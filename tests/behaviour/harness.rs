@@ -203,6 +203,8 @@ fn missing(shared: &Path, ours: &Path, prefix: &Path) -> Vec<Need> {
         (Need::Compiler, has("/usr/bin/gcc")),
         (Need::Criu, criu_works()),
         (Need::Headers, prefix.join("include/lxc/lxccontainer.h").exists()),
+        (Need::Python, has("/usr/lib/python3/dist-packages/lxc")),
+        (Need::Lua, has("/usr/share/lua/5.2/lxc.lua") && has("/usr/bin/lua5.2")),
     ];
     table.iter().filter(|(_, ok)| !ok).map(|(n, _)| *n).collect()
 }

@@ -75,8 +75,8 @@ inside() {
     ip link set lo up
     hostname sandbox
     cd /
-    # Process 1 takes in what falls to it.
-    "$@" &
+    # Process 1 takes in what falls to it. What a shell puts into the background ignores two signals; containers would too.
+    env --default-signal=INT,QUIT "$@" &
     wait $!
 }
 

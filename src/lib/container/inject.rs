@@ -111,7 +111,16 @@ impl Container {
         let tree = tree(what).ctx(failed)?;
         let stat = path::fstat(tree.as_fd()).ctx(failed)?;
         let is_dir = stat.kind() == libc::S_IFDIR;
-        self.inside(&init, || attach(&tree, &place, is_dir)).ctx(failed)
+        let root = self.init_pid().and_then(mapped_root);
+        let act = || match (attach(&tree, &place, is_dir), root) {
+            // A file system of the container's own user namespace takes no file of a user that is not mapped there.
+            (Err(e), Some((uid, gid))) if e.raw_os_error() == Some(libc::EOVERFLOW) => {
+                cred::setfsids(uid, gid);
+                attach(&tree, &place, is_dir)
+            }
+            (done, _) => done,
+        };
+        self.inside(&init, act).ctx(failed)
     }
 
     /// Unmounts something in the running container.
@@ -151,6 +160,16 @@ impl Container {
             _ => Err(io::Error::from_raw_os_error(libc::EIO)),
         }
     }
+}
+
+/// The ids that the root of a process's user namespace has here.
+fn mapped_root(pid: i32) -> Option<(u32, u32)> {
+    let id = |file: &str| {
+        let map = std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+        let first = map.lines().map(|l| l.split_whitespace().collect::<Vec<_>>());
+        first.filter(|w| w.first() == Some(&"0")).find_map(|w| w.get(1)?.parse().ok())
+    };
+    Some((id("uid_map")?, id("gid_map")?))
 }
 
 /// In the child: makes the target and puts the tree there.

@@ -5,6 +5,7 @@ use crate::case::Cases;
 mod attach;
 mod cgroups;
 mod check;
+mod clients;
 mod common;
 mod config;
 mod console;
@@ -53,6 +54,7 @@ pub fn all() -> Cases {
     v2::add(&mut c);
     hostile::add(&mut c);
     mixed::add(&mut c);
+    clients::add(&mut c);
     faults::add(&mut c);
     criu::add(&mut c);
     options::add(&mut c);
