@@ -13,11 +13,8 @@ pub mod child;
 pub mod conlog;
 pub mod console;
 pub mod console_client;
-<<<<<<< HEAD
 pub mod criu;
-=======
 pub mod desk;
->>>>>>> h/faults
 pub mod diagnose;
 pub mod freeze;
 pub mod host_hooks;

@@ -385,7 +385,7 @@ fn launch(
     if ending.reboot {
         crate::hook::run::set(&mut env, "LXC_TARGET", "reboot");
     }
-    let hangs = may_hang(config, facts);
+    let hangs = may_hang(request, config, facts);
     let mut s = Starting {
         request,
         config: config.clone(),
@@ -405,12 +405,8 @@ fn launch(
         hooks: Vec::new(),
         supervise: if request.useinit { Some(super::pid1::run) } else { None },
         script: None,
-<<<<<<< HEAD
-        interrupt: may_hang(request, config, facts).then(|| Interrupt::new(starter.as_ref())),
-=======
         interrupt: hangs.then(|| Interrupt::new(starter.as_ref())),
         attended: ending.monitor.as_ref().filter(|_| hangs).and_then(Monitor::attended),
->>>>>>> h/faults
         hook_output: None,
         ending,
         undo: Undo::default(),

@@ -49,6 +49,15 @@ pub fn setgid_all(gid: u32) -> io::Result<()> {
     check_long(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) }).map(drop)
 }
 
+/// setfsuid(2), setfsgid(2): whom files are opened as.
+pub fn setfsids(uid: u32, gid: u32) {
+    // SAFETY: numbers only; these calls report no errors.
+    unsafe {
+        libc::syscall(libc::SYS_setfsgid, gid);
+        libc::syscall(libc::SYS_setfsuid, uid);
+    }
+}
+
 /// The three capability sets of a thread, a bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Caps {
