@@ -42,6 +42,7 @@ pub fn launch(s: &mut Starting) -> Result<()> {
         ttys: Vec::new(),
         devpts: None,
         seccomp_listener: None,
+        notify: s.notify.take(),
         groups: s.ending.groups.take(),
         host_veths: Vec::new(),
         hook_env: s.env.clone(),
@@ -192,13 +193,22 @@ fn lead(s: &mut Starting, script: &Script, channel: &mut Channel) -> Result<()> 
     }
 }
 
-/// Waits for the child's word; meanwhile what hooks write is logged. That the child dies is seen by the channel's end.
-fn wait_readable(s: &Starting, channel: &Channel, hook: &str) -> Result<()> {
-    let Some(output) = &s.hook_output else { return Ok(()) };
+/// Waits for the child's word; meanwhile what hooks write is logged, and what notifies is answered. That the child dies is
+/// seen by the channel's end.
+fn wait_readable(s: &mut Starting, channel: &Channel, hook: &str) -> Result<()> {
     loop {
-        let mut set = vec![PollFd::new(channel.fd(), POLLIN), PollFd::new(output.as_fd(), POLLIN)];
+        let mut notify = s.ending.running.as_mut().and_then(|r| r.notify.as_mut()).filter(|n| n.is_active());
+        if s.hook_output.is_none() && notify.is_none() {
+            return Ok(());
+        }
+        notify.iter_mut().for_each(|n| n.turn());
+        let timeout = notify.as_ref().and_then(|n| n.wait_ms()).unwrap_or(-1);
+        let notified = notify.as_ref().map_or(channel.fd(), AsFd::as_fd);
+        let output = s.hook_output.as_ref();
+        let said = output.map_or(channel.fd(), AsFd::as_fd);
+        let mut set = vec![PollFd::new(channel.fd(), POLLIN), PollFd::new(said, POLLIN), PollFd::new(notified, POLLIN)];
         set.extend(s.interrupt.iter().flat_map(Interrupt::fds).map(|f| PollFd::new(f, POLLIN)));
-        poll(&mut set, -1).ctx(|| "poll".into())?;
+        poll(&mut set, timeout).ctx(|| "poll".into())?;
         let mut came = set.iter().map(|p| p.revents() != 0);
         let mut came = || came.next().unwrap_or(false);
         let (channel_ready, output_ready) = (came(), came());
@@ -206,7 +216,7 @@ fn wait_readable(s: &Starting, channel: &Channel, hook: &str) -> Result<()> {
             i.check()
                 .map_err(|e| if hook.is_empty() { e } else { Error { what: format!("{hook}: {}", e.what), ..e } })?;
         }
-        if output_ready {
+        if output_ready && let Some(output) = output {
             log_hook(output, hook);
         }
         if channel_ready {
@@ -281,7 +291,14 @@ fn keep(s: &mut Starting, record: &Record, mut fds: Fds) {
     let mut next = |bit: u32| if record.b & (1 << bit) != 0 { fds.pop() } else { None };
     match whats {
         what::NETLINK => s.netlink = next(0),
-        what::LISTENER => running.seccomp_listener = next(0),
+        what::LISTENER => {
+            running.seccomp_listener = next(0);
+            if let (Some(notify), Some(listener)) = (&mut running.notify, &running.seccomp_listener)
+                && let Err(e) = notify.begin(running.pid, listener.as_fd())
+            {
+                log_warn!(errno = e, "seccomp notifications go unanswered");
+            }
+        }
         what::DEVPTS => running.devpts = next(0),
         what::CONSOLE => {
             if let (Some(ptx), Some(pty)) = (next(0), next(1)) {

@@ -80,6 +80,8 @@ pub struct Starting<'a> {
     pub netlink: Option<OwnedFd>,
     /// The seccomp program has a listener.
     pub listens: bool,
+    /// The proxy of its notifications.
+    pub notify: Option<super::notify::Notify>,
     /// Mounts of fstab and entries, rendered after the pre-start hooks.
     pub entries: Vec<Op>,
     /// Id-mapped mounts, by the number that ops carry.

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Epoll token of the freezer's event file.
 pub const FREEZER: u64 = 4;
+/// Epoll token of the seccomp notifications.
+pub const NOTIFY: u64 = 5;
 
 /// A freeze or thaw under way: cgroup.events of the group (cgroup-v2.rst).
 #[derive(Debug)]
@@ -278,9 +280,8 @@ impl Served for Live<'_> {
         dup(self.running.seccomp_listener.as_ref())
     }
 
-    fn add_seccomp_listener(&mut self, _listener: OwnedFd) -> Result<(), i32> {
-        // Taken over by a proxy only (lxc.seccomp.notify.proxy): refused as by a monitor without one.
-        Err(libc::EINVAL)
+    fn add_seccomp_listener(&mut self, listener: OwnedFd) -> Result<(), i32> {
+        self.running.notify.as_mut().ok_or(libc::EINVAL)?.add(listener)
     }
 
     fn add_device_rule(&mut self, rule: DeviceItem) -> Result<(), i32> {
