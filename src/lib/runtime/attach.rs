@@ -169,7 +169,9 @@ pub fn attach(client: &Client, options: &Options, payload: Payload) -> Result<At
     let entry = Entry { pidfd: init.pidfd, namespaces: init.namespaces, cgroup: joined.v2, script, env, payload };
     let watched = SigSet::of(&Attached::SIGNALS);
     let mask = signal::block(&watched).ctx(|| "Failed to block signals".into())?;
-    let launched = if options.in_place { entry.launch(0) } else { launch_from_helper(entry) };
+    // Who hands a listener over must still reach the monitor, whose socket is the host's network's.
+    let in_place = options.in_place && listener.is_none();
+    let launched = if in_place { entry.launch(0) } else { launch_from_helper(entry) };
     if launched.is_ok()
         && let Some(listener) = listener
     {

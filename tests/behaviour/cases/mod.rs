@@ -20,6 +20,7 @@ mod life;
 mod ls;
 mod mixed;
 mod network;
+mod notify;
 pub mod options;
 mod start;
 mod stop;
@@ -45,6 +46,7 @@ pub fn all() -> Cases {
     cgroups::add(&mut c);
     hooks::add(&mut c);
     network::add(&mut c);
+    notify::add(&mut c);
     life::add(&mut c);
     systemd::add(&mut c);
     v2::add(&mut c);
