@@ -74,7 +74,7 @@ pub struct Options {
     pub namespaces: Option<u64>,
     /// The personality.
     pub personality: Personality,
-    /// Working directory; `None` for the caller's, or `/` where that does not exist inside.
+    /// Working directory, `None` for the caller's; `/` where that does not exist inside.
     pub cwd: Option<CString>,
     /// User inside; `None` for root.
     pub uid: Option<u32>,
@@ -270,8 +270,8 @@ fn script(
     let has = |flag: u32| options.flags & flag != 0;
     let root = if joins(Ns::User) { Some(root_ids(init)?) } else { None };
     let cwd = match &options.cwd {
-        Some(dir) => (dir.clone(), true),
-        None => (caller_dir(), false),
+        Some(dir) => dir.clone(),
+        None => caller_dir(),
     };
     let confined = has(flags::LSM) && joins(Ns::Mnt);
     let (tty, replaced) = match terminal {

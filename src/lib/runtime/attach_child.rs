@@ -131,8 +131,8 @@ pub struct Script {
     pub stdio: [Stream; 3],
     /// User and group asked for.
     pub ids: (Option<u32>, Option<u32>),
-    /// Working directory, and whether not reaching it is a failure.
-    pub cwd: (CString, bool),
+    /// Working directory; `/` where it cannot be reached.
+    pub cwd: CString,
     /// The signal mask it ends with.
     pub mask: SigSet,
     /// Takes the failure record; closed by exec.
@@ -257,11 +257,7 @@ fn steps(s: &Script) -> Result<(), Fault> {
     if let Some(uid) = uid {
         cred::setuid_all(uid).map_err(at(Stage::Ids))?;
     }
-    let (cwd, must) = &s.cwd;
-    if let Err(e) = process::chdir(cwd) {
-        if *must {
-            return Err((Stage::Cwd, e));
-        }
+    if process::chdir(&s.cwd).is_err() {
         process::chdir(c"/").map_err(at(Stage::Cwd))?;
     }
     signal::set_mask(&s.mask).map_err(at(Stage::Exec))?;

@@ -11,16 +11,22 @@ use std::ffi::{CString, c_int, c_ulong, c_void};
 /// LXC_MOUNT_API_V1.
 const V1: c_int = 1;
 
-/// Whether the caller speaks a version that is known.
+/// Whether the caller speaks a version that is known; who names none speaks the first.
 fn known(mnt: *const LxcMount) -> bool {
     // SAFETY: null or the caller's structure.
-    !mnt.is_null() && unsafe { (*mnt).version } == V1
+    mnt.is_null() || unsafe { (*mnt).version } == V1
 }
 
 /// Something is missing in the call.
 fn refused() -> c_int {
     set_errno(libc::EINVAL);
     -libc::EINVAL
+}
+
+/// There is no place to mount at.
+fn nowhere() -> c_int {
+    set_errno(libc::EINVAL);
+    -1
 }
 
 fn result(done: Result<()>) -> c_int {
@@ -38,7 +44,10 @@ member! {
         data: *const c_void,
         mnt: *mut LxcMount,
     ) -> c_int, else -libc::EINVAL, {
-        let (true, Some(target)) = (known(mnt), target.path()) else { return refused() };
+        if !known(mnt) {
+            return refused();
+        }
+        let Some(target) = target.path() else { return nowhere() };
         // SAFETY: options of a file system are a string, or null.
         let data = unsafe { memory::bytes(data.cast()) }.and_then(|b| CString::new(b).ok());
         let (source, fstype) = (source.owned(), filesystemtype.owned());
@@ -56,7 +65,10 @@ member! {
 member! {
     /// Unmounts.
     umount(h, target: Text, mountflags: c_ulong, mnt: *mut LxcMount) -> c_int, else -libc::EINVAL, {
-        let (true, Some(target)) = (known(mnt), target.path()) else { return refused() };
+        if !known(mnt) {
+            return refused();
+        }
+        let Some(target) = target.path() else { return nowhere() };
         result(h.copy().umount(&target, mountflags))
     }
 }
