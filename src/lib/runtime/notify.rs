@@ -12,12 +12,15 @@ mod message;
 
 use crate::base::{Context, Error, Result};
 use crate::security::Conf;
-use crate::sys::poll::{EPOLLHUP, EPOLLIN, EPOLLOUT, Epoll, Event, POLLIN, PollFd, poll};
+use crate::sys::poll::{POLLIN, PollFd, poll};
 use crate::sys::seccomp::{self, NotifSizes};
 use crate::sys::socket::{self, Address, Type};
 use crate::sys::{fd, path, process, scm};
 use crate::{log_debug, log_error, log_trace};
 use nix::libc;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -103,7 +106,7 @@ impl Notify {
 
     fn new(address: &str, cookie: Vec<u8>, sizes: NotifSizes, limit: Duration) -> io::Result<Self> {
         Ok(Self {
-            epoll: Epoll::new()?,
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             address: address.to_string(),
             cookie,
             sizes,
@@ -135,8 +138,8 @@ impl Notify {
             return Err(libc::EINVAL);
         }
         let token = self.next;
-        let events = if self.asked.is_none() { EPOLLIN } else { 0 };
-        self.epoll.add(&listener, token, events).map_err(|e| errno(&e))?;
+        let events = if self.asked.is_none() { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
+        self.epoll.add(&listener, EpollEvent::new(events, token)).map_err(|e| e as i32)?;
         self.next += 1;
         self.listeners.push(Listener { token, fd: listener, gone: false });
         Ok(())
@@ -163,10 +166,10 @@ impl Notify {
 
     /// Handles what has come and what is late. Waits for nothing.
     pub fn turn(&mut self) {
-        let mut events = [Event::EMPTY; TURN];
-        let n = self.epoll.wait(&mut events, 0).unwrap_or(0);
+        let mut events = [EpollEvent::empty(); TURN];
+        let n = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
         for event in events.iter().take(n) {
-            match event.token() {
+            match event.data() {
                 PROXY => self.proxy_event(),
                 token => self.listener_event(token, event.events()),
             }
@@ -181,15 +184,15 @@ impl Notify {
 
     // ---- the listeners
 
-    fn listener_event(&mut self, token: u64, events: u32) {
-        if events & EPOLLIN != 0 && self.asked.is_none() {
+    fn listener_event(&mut self, token: u64, events: EpollFlags) {
+        if events.contains(EpollFlags::EPOLLIN) && self.asked.is_none() {
             self.receive(token);
         }
-        if events & EPOLLHUP != 0
+        if events.contains(EpollFlags::EPOLLHUP)
             && let Some(l) = self.listeners.iter_mut().find(|l| l.token == token)
         {
             // The last process with this filter has ended. It stays while its last call is being asked about.
-            let _ = self.epoll.del(&l.fd);
+            let _ = self.epoll.delete(&l.fd);
             l.gone = true;
             if self.asked.is_none() {
                 self.listeners.retain(|l| !l.gone);
@@ -236,22 +239,22 @@ impl Notify {
         let deadline = Instant::now() + self.limit;
         let old = self.proxy.is_some();
         self.asked = Some(Asked { listener: token, id, question, files, stage: Stage::Send, deadline, old });
-        self.listen(0);
+        self.listen(EpollFlags::empty());
         self.go_on();
     }
 
     /// Waits for more notifications, or not now.
-    fn listen(&mut self, events: u32) {
+    fn listen(&mut self, events: EpollFlags) {
         self.listeners.retain(|l| !l.gone);
         for l in &self.listeners {
-            let _ = self.epoll.modify(&l.fd, l.token, events);
+            let _ = self.epoll.modify(&l.fd, &mut EpollEvent::new(events, l.token));
         }
     }
 
     // ---- the proxy
 
     fn take_connection(&mut self, proxy: OwnedFd) -> io::Result<()> {
-        self.epoll.add(&proxy, PROXY, EPOLLIN)?;
+        self.epoll.add(&proxy, EpollEvent::new(EpollFlags::EPOLLIN, PROXY))?;
         self.proxy = Some(proxy);
         Ok(())
     }
@@ -263,14 +266,16 @@ impl Notify {
                 match dial(&self.address, None).and_then(|proxy| self.take_connection(proxy)) {
                     Ok(()) => {}
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                        return self.enter(Stage::Connect(Instant::now() + AGAIN), 0);
+                        return self.enter(Stage::Connect(Instant::now() + AGAIN), EpollFlags::empty());
                     }
                     Err(e) => return self.refuse(&e.to_string()),
                 }
             }
             match self.send() {
-                Ok(()) => return self.enter(Stage::Answer, EPOLLIN),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return self.enter(Stage::Send, EPOLLOUT),
+                Ok(()) => return self.enter(Stage::Answer, EpollFlags::EPOLLIN),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    return self.enter(Stage::Send, EpollFlags::EPOLLOUT);
+                }
                 Err(e) if self.asked.as_mut().is_some_and(|a| std::mem::take(&mut a.old)) => {
                     log_debug!(errno = e, "The seccomp proxy has gone away: connecting to it anew");
                     self.hang_up();
@@ -288,18 +293,18 @@ impl Notify {
         scm::send(proxy.as_fd(), &asked.question, None, &[dir.as_fd(), memory.as_fd(), listener.fd.as_fd()]).map(drop)
     }
 
-    fn enter(&mut self, stage: Stage, events: u32) {
+    fn enter(&mut self, stage: Stage, events: EpollFlags) {
         if let Some(asked) = &mut self.asked {
             asked.stage = stage;
         }
         if let Some(proxy) = &self.proxy {
-            let _ = self.epoll.modify(proxy, PROXY, events);
+            let _ = self.epoll.modify(proxy, &mut EpollEvent::new(events, PROXY));
         }
     }
 
     fn hang_up(&mut self) {
         if let Some(proxy) = self.proxy.take() {
-            let _ = self.epoll.del(&proxy);
+            let _ = self.epoll.delete(&proxy);
         }
     }
 
@@ -364,14 +369,14 @@ impl Notify {
                 }
             }
         }
-        self.listen(EPOLLIN);
+        self.listen(EpollFlags::EPOLLIN);
     }
 }
 
 impl AsFd for Notify {
     /// Readable when [`Notify::turn`] has something to do.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.epoll.0.as_fd()
     }
 }
 
@@ -399,7 +404,10 @@ fn dial(address: &str, limit: Option<Duration>) -> io::Result<OwnedFd> {
     };
     let proxy = socket::new(Type::Seqpacket)?;
     match limit {
-        Some(_) => socket::set_send_timeout(&proxy, limit)?,
+        Some(limit) => {
+            let limit = TimeVal::new(limit.as_secs().cast_signed(), 0);
+            setsockopt(&proxy, sockopt::SendTimeout, &limit)?;
+        }
         None => fd::set_nonblocking(proxy.as_fd(), true)?,
     }
     socket::connect(&proxy, to)?;

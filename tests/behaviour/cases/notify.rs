@@ -153,7 +153,7 @@ fn answer(conn: &OwnedFd, replies: &[Reply], seen: &Mutex<Vec<Seen>>) -> bool {
     sent.is_ok() && !matches!(reply, Reply::ErrnoAndClose(_))
 }
 
-fn policy(t: &T) {
+fn policy(t: &mut T) {
     t.write("/tmp/pol", "2\ndenylist\n[all]\nmkdir notify\nmkdirat notify\n");
 }
 
