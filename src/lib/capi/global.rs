@@ -162,13 +162,12 @@ const EXTENSIONS: [&str; 30] = [
 ];
 
 /// Extensions that a setting stands for: while a start refuses the setting, the extension is denied.
-const NEEDS: [(&str, &str); 6] = [
+const NEEDS: [(&str, &str); 5] = [
     ("network_ipvlan", "lxc.net.[i].type = ipvlan"),
     ("network_l2proxy", "lxc.net.[i].l2proxy = 1"),
     ("network_phys_macvlan_mtu", "lxc.net.[i].type = phys"),
     ("network_veth_router", "lxc.net.[i].veth.mode = router"),
     ("network_bridge_vlan", "lxc.net.[i].veth.vlan.id"),
-    ("seccomp_proxy_send_notify_fd", "lxc.seccomp.notify.proxy"),
 ];
 
 /// Whether the extension is there and does what it says.

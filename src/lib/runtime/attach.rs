@@ -8,6 +8,7 @@
 
 use super::attach_child::{self, Label, Script, Stream};
 use super::attach_env::{self, Command, Env};
+use super::attach_seccomp;
 use super::attach_wait::{self, Attached};
 use super::relay::{Relay, Shown};
 use crate::base::ids::Ns;
@@ -73,7 +74,7 @@ pub struct Options {
     pub namespaces: Option<u64>,
     /// The personality.
     pub personality: Personality,
-    /// Working directory; `None` for the caller's, or `/` where that does not exist inside.
+    /// Working directory, `None` for the caller's; `/` where that does not exist inside.
     pub cwd: Option<CString>,
     /// User inside; `None` for root.
     pub uid: Option<u32>,
@@ -163,11 +164,19 @@ pub fn attach(client: &Client, options: &Options, payload: Payload) -> Result<At
     let (report_rx, report) = fd::pipe().ctx(|| "Failed to create a pipe".into())?;
     let joined = join_groups(client, options)?;
     let env = environment(client, options);
-    let script = script(client, options, &init, joined.tasks, inner, report)?;
+    let mut script = script(client, options, &init, joined.tasks, inner, report)?;
+    let listener = attach_seccomp::listener(&mut script)?;
     let entry = Entry { pidfd: init.pidfd, namespaces: init.namespaces, cgroup: joined.v2, script, env, payload };
     let watched = SigSet::of(&Attached::SIGNALS);
     let mask = signal::block(&watched).ctx(|| "Failed to block signals".into())?;
-    let launched = if options.in_place { entry.launch(0) } else { launch_from_helper(entry) };
+    // Who hands a listener over must still reach the monitor, whose socket is the host's network's.
+    let in_place = options.in_place && listener.is_none();
+    let launched = if in_place { entry.launch(0) } else { launch_from_helper(entry) };
+    if launched.is_ok()
+        && let Some(listener) = listener
+    {
+        attach_seccomp::hand_over(client, &listener);
+    }
     match launched {
         Ok(pid) => Ok(Attached::new(pid, report_rx, watched, mask, outer)),
         Err(e) => {
@@ -261,8 +270,8 @@ fn script(
     let has = |flag: u32| options.flags & flag != 0;
     let root = if joins(Ns::User) { Some(root_ids(init)?) } else { None };
     let cwd = match &options.cwd {
-        Some(dir) => (dir.clone(), true),
-        None => (caller_dir(), false),
+        Some(dir) => dir.clone(),
+        None => caller_dir(),
     };
     let confined = has(flags::LSM) && joins(Ns::Mnt);
     let (tty, replaced) = match terminal {
@@ -288,6 +297,7 @@ fn script(
         no_new_privs: has(flags::NO_NEW_PRIVS) || (confined && inherits_no_new_privs(client, init)),
         label: if has(flags::LSM) { label(options, init)? } else { None },
         seccomp: if confined { seccomp(client, init)? } else { None },
+        listener: None,
         terminal: tty,
         stdio,
         ids: (options.uid, options.gid),
@@ -423,7 +433,7 @@ fn seccomp(client: &Client, init: &Init) -> Result<Option<(Vec<u8>, u32)>> {
     }
     let profile = client.config_item("lxc.seccomp.profile").ok().flatten().filter(|p| !p.trim().is_empty());
     let Some(profile) = profile else { return Ok(None) };
-    super::attach_seccomp::program(profile.trim()).map(Some)
+    attach_seccomp::program(profile.trim()).map(Some)
 }
 
 /// The terminal of an attached process.

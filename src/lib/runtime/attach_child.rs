@@ -5,7 +5,7 @@
 use super::attach_env::Command;
 use crate::sys::process::{self, exit_now};
 use crate::sys::signal::{self, SigSet};
-use crate::sys::{alloc_guard, cred, fd, mount, ns, path, seccomp};
+use crate::sys::{alloc_guard, cred, fd, mount, ns, path, scm, seccomp};
 use nix::libc;
 use std::ffi::CString;
 use std::io;
@@ -123,14 +123,16 @@ pub struct Script {
     pub label: Option<Label>,
     /// The seccomp program and its load flags.
     pub seccomp: Option<(Vec<u8>, u32)>,
+    /// Takes the listener of that program.
+    pub listener: Option<OwnedFd>,
     /// The terminal's inner end; becomes the controlling one.
     pub terminal: Option<OwnedFd>,
     /// What becomes 0, 1 and 2.
     pub stdio: [Stream; 3],
     /// User and group asked for.
     pub ids: (Option<u32>, Option<u32>),
-    /// Working directory, and whether not reaching it is a failure.
-    pub cwd: (CString, bool),
+    /// Working directory; `/` where it cannot be reached.
+    pub cwd: CString,
     /// The signal mask it ends with.
     pub mask: SigSet,
     /// Takes the failure record; closed by exec.
@@ -241,7 +243,11 @@ fn steps(s: &Script) -> Result<(), Fault> {
     // Not every policy lets a process change its ids, and without no_new_privs loading needs a capability: while both can be
     // had the ids are changed last.
     if let Some((program, flags)) = &s.seccomp {
-        seccomp::load_filter(program, *flags).map_err(at(Stage::Seccomp))?;
+        let listener = seccomp::load_filter(program, *flags).map_err(at(Stage::Seccomp))?;
+        // Without anybody who takes it the calls that notify fail with ENOSYS.
+        if let (Some(listener), Some(to)) = (listener, &s.listener) {
+            let _ = scm::send(to.as_fd(), &[0], None, &[listener.as_fd()]);
+        }
     }
     streams(s)?;
     let (uid, gid) = s.ids;
@@ -251,11 +257,7 @@ fn steps(s: &Script) -> Result<(), Fault> {
     if let Some(uid) = uid {
         cred::setuid_all(uid).map_err(at(Stage::Ids))?;
     }
-    let (cwd, must) = &s.cwd;
-    if let Err(e) = process::chdir(cwd) {
-        if *must {
-            return Err((Stage::Cwd, e));
-        }
+    if process::chdir(&s.cwd).is_err() {
         process::chdir(c"/").map_err(at(Stage::Cwd))?;
     }
     signal::set_mask(&s.mask).map_err(at(Stage::Exec))?;

@@ -1,8 +1,9 @@
-//! What goes on while hooks and network scripts run: the command socket is served although no init runs, and a start that
-//! shall end has its hook ended. Owns neither the socket (`supervisor`) nor the reasons (`interrupt`).
+//! What goes on while hooks and network scripts run: the command socket is served although no init runs, notifications
+//! of the container's filter are answered, and a start that shall end has its hook ended. Owns neither the socket (`supervisor`) nor the reasons (`interrupt`).
 #![forbid(unsafe_code)]
 
 use super::interrupt::Interrupt;
+use super::notify::Notify;
 use super::supervisor::Monitor;
 use crate::base::Error;
 use crate::base::spawn::Meanwhile;
@@ -22,6 +23,8 @@ pub struct Desk<'a> {
     pub monitor: Option<&'a mut Monitor>,
     /// What GET_CONFIG_ITEM is answered by.
     pub config: Option<&'a Config>,
+    /// What the container's filter notifies, while that is on.
+    pub notify: Option<&'a mut Notify>,
     /// Why the start shall end, once [`Meanwhile::turn`] has said so.
     pub ended: Option<Error>,
 }
@@ -29,14 +32,23 @@ pub struct Desk<'a> {
 impl Meanwhile for Desk<'_> {
     fn fds(&self) -> Vec<BorrowedFd<'_>> {
         let epoll = self.epoll.map(|e| e.0.as_fd());
-        self.interrupt.into_iter().flat_map(Interrupt::fds).chain(epoll).collect()
+        self.interrupt
+            .into_iter()
+            .flat_map(Interrupt::fds)
+            .chain(epoll)
+            .chain(self.notify.as_ref().map(|n| n.as_fd()))
+            .collect()
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.monitor.as_ref().filter(|_| self.epoll.is_some()).and_then(|m| m.next_deadline())
+        let served = self.monitor.as_ref().filter(|_| self.epoll.is_some()).and_then(|m| m.next_deadline());
+        served.into_iter().chain(self.notify.as_ref().and_then(|n| n.deadline())).min()
     }
 
     fn turn(&mut self) -> bool {
+        if let Some(notify) = &mut self.notify {
+            notify.turn();
+        }
         if let (Some(epoll), Some(monitor)) = (self.epoll, &mut self.monitor) {
             monitor.serve(epoll, self.config);
         }

@@ -22,6 +22,7 @@ pub mod interp;
 mod interp_mount;
 mod interp_path;
 pub mod interrupt;
+pub mod notify;
 pub mod parent;
 pub mod pid1;
 pub mod pidfile;

@@ -46,6 +46,7 @@ pub fn launch(s: &mut Starting) -> Result<()> {
         ttys: Vec::new(),
         devpts: None,
         seccomp_listener: None,
+        notify: s.notify.take(),
         groups: s.ending.groups.take(),
         host_veths: Vec::new(),
         hook_env: s.env.clone(),
@@ -199,15 +200,20 @@ fn lead(s: &mut Starting, script: &Script, channel: &mut Channel) -> Result<()> 
 /// Waits for the child's word; meanwhile what hooks write is logged, and the desk has its turns. That the child dies is
 /// seen by the channel's end.
 fn wait_readable(s: &mut Starting, channel: &Channel, hook: &str) -> Result<()> {
-    let Some(output) = s.hook_output.take() else { return Ok(()) };
-    let waited = attend(s.desk(), &output, channel, hook);
-    s.hook_output = Some(output);
+    let output = s.hook_output.take();
+    let desk = s.desk();
+    if output.is_none() && desk.notify.is_none() {
+        return Ok(());
+    }
+    let waited = attend(desk, output.as_ref(), channel, hook);
+    s.hook_output = output;
     waited
 }
 
-fn attend(mut desk: Desk<'_>, output: &OwnedFd, channel: &Channel, hook: &str) -> Result<()> {
+fn attend(mut desk: Desk<'_>, output: Option<&OwnedFd>, channel: &Channel, hook: &str) -> Result<()> {
     loop {
-        let mut set = vec![PollFd::new(channel.fd(), POLLIN), PollFd::new(output.as_fd(), POLLIN)];
+        let said = output.map_or(channel.fd(), AsFd::as_fd);
+        let mut set = vec![PollFd::new(channel.fd(), POLLIN), PollFd::new(said, POLLIN)];
         set.extend(desk.fds().into_iter().map(|f| PollFd::new(f, POLLIN)));
         let left = desk.deadline().map(|d| d.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000));
         poll(&mut set, left.map_or(-1, |ms| i32::try_from(ms).unwrap_or(i32::MAX))).ctx(|| "poll".into())?;
@@ -219,7 +225,7 @@ fn attend(mut desk: Desk<'_>, output: &OwnedFd, channel: &Channel, hook: &str) -
             let e = desk.ended.take().unwrap_or_else(|| Error::new("interrupted"));
             return Err(if hook.is_empty() { e } else { Error { what: format!("{hook}: {}", e.what), ..e } });
         }
-        if output_ready {
+        if output_ready && let Some(output) = output {
             log_hook(output, hook);
         }
         if channel_ready {
@@ -294,7 +300,14 @@ fn keep(s: &mut Starting, record: &Record, mut fds: Fds) {
     let mut next = |bit: u32| if record.b & (1 << bit) != 0 { fds.pop() } else { None };
     match whats {
         what::NETLINK => s.netlink = next(0),
-        what::LISTENER => running.seccomp_listener = next(0),
+        what::LISTENER => {
+            running.seccomp_listener = next(0);
+            if let (Some(notify), Some(listener)) = (&mut running.notify, &running.seccomp_listener)
+                && let Err(e) = notify.begin(running.pid, listener.as_fd())
+            {
+                log_warn!(errno = e, "seccomp notifications go unanswered");
+            }
+        }
         what::DEVPTS => running.devpts = next(0),
         what::CONSOLE => {
             if let (Some(ptx), Some(pty)) = (next(0), next(1)) {
@@ -401,6 +414,7 @@ pub fn network(s: &mut Starting) -> Result<()> {
         epoll: s.attended.as_ref(),
         monitor: s.ending.monitor.as_mut(),
         config: Some(&s.config),
+        notify: None,
         ended: None,
     };
     network.attach(pid, &mut |call| run_script(call, version, name, env, &mut desk))?;

@@ -84,6 +84,8 @@ pub struct Starting<'a> {
     pub netlink: Option<OwnedFd>,
     /// The seccomp program has a listener.
     pub listens: bool,
+    /// The proxy of its notifications.
+    pub notify: Option<super::notify::Notify>,
     /// Mounts of fstab and entries, rendered after the pre-start hooks.
     pub entries: Vec<Op>,
     /// Id-mapped mounts, by the number that ops carry.
@@ -199,6 +201,7 @@ impl Starting<'_> {
             epoll: self.attended.as_ref(),
             monitor: self.ending.monitor.as_mut(),
             config: Some(&self.config),
+            notify: self.ending.running.as_mut().and_then(|r| r.notify.as_mut()).filter(|n| n.is_active()),
             ended: None,
         }
     }

@@ -55,7 +55,6 @@ pub const TABLE: &[Refused] = &[
     Refused { setting: "lxc.rootfs.path = nbd:", asks: |c| backend(c, "nbd") },
     Refused { setting: "lxc.rootfs.path = rbd:", asks: |c| backend(c, "rbd") },
     Refused { setting: "lxc.rootfs.path = zfs:", asks: |c| backend(c, "zfs") },
-    Refused { setting: "lxc.seccomp.notify.proxy", asks: |c| c.security.seccomp_proxy.is_some() },
     Refused {
         setting: "lxc.selinux.context (on a kernel with SELinux)",
         asks: |c| c.security.selinux_context.is_some() && kernel_has("/sys/fs/selinux/enforce"),

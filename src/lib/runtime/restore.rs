@@ -328,6 +328,7 @@ fn adopt(s: &mut Starting, pid: i32, pidfd: OwnedFd, links: Vec<criu::Link>) {
         ttys: Vec::new(),
         devpts: devpts(pid),
         seccomp_listener: None,
+        notify: None,
         groups,
         host_veths: links.into_iter().filter_map(|l| l.host.map(|h| (l.number, h))).collect(),
         hook_env: s.env.clone(),

@@ -2,6 +2,7 @@
 //! The seam between the two; it acts on nothing itself.
 #![forbid(unsafe_code)]
 
+use super::notify::Notify;
 use super::pidfile::Pidfile;
 use super::supervisor::Monitor;
 use super::undo::Undo;
@@ -46,6 +47,8 @@ pub struct Running {
     pub devpts: Option<OwnedFd>,
     /// The seccomp listener, when the policy notifies.
     pub seccomp_listener: Option<OwnedFd>,
+    /// Who answers its notifications, with `lxc.seccomp.notify.proxy`.
+    pub notify: Option<Notify>,
     /// The groups.
     pub groups: Option<Groups>,
     /// Host ends of veth pairs: N of `lxc.net.N` and the name (answer to `lxc.net.N.veth.pair` where none is configured).

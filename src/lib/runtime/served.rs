@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Epoll token of the freezer's event file.
 pub const FREEZER: u64 = 4;
+/// Epoll token of the seccomp notifications.
+pub const NOTIFY: u64 = 5;
 
 /// A freeze or thaw under way: cgroup.events of the group (cgroup-v2.rst).
 #[derive(Debug)]
@@ -277,6 +279,10 @@ impl Served for Live<'_> {
 
     fn seccomp_listener(&self) -> Result<OwnedFd, i32> {
         dup(self.running.seccomp_listener.as_ref())
+    }
+
+    fn add_seccomp_listener(&mut self, listener: OwnedFd) -> Result<(), i32> {
+        self.running.notify.as_mut().ok_or(libc::EINVAL)?.add(listener)
     }
 
     fn add_device_rule(&mut self, rule: DeviceItem) -> Result<(), i32> {

@@ -402,6 +402,7 @@ fn launch(
         tasks: Vec::new(),
         netlink: None,
         listens: false,
+        notify: None,
         hooks: Vec::new(),
         supervise: if request.useinit { Some(super::pid1::run) } else { None },
         script: None,

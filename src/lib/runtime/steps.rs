@@ -224,6 +224,9 @@ fn terminals(s: &mut Starting) -> Result<()> {
 
 fn confinement(s: &mut Starting) -> Result<()> {
     s.security = security::prepare(&s.config.security, &s.facts)?;
+    if s.security.seccomp.as_ref().is_some_and(|p| p.flags & NEW_LISTENER != 0) {
+        s.notify = super::notify::Notify::connect(&s.config.security)?;
+    }
     Ok(())
 }
 
@@ -463,6 +466,11 @@ fn c_security(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
         s.listens = program.flags & NEW_LISTENER != 0;
         let act = Act::Seccomp { program: program.bpf, flags: program.flags, slot: slot::SECURITY };
         ops.push(Op::new("seccomp", format!("lxc.seccomp.profile = {object}"), act));
+        if s.listens {
+            // At once: from here on the child's own calls may wait for an answer.
+            let send = Act::SendFds { what: what::LISTENER, slots: vec![slot::SECURITY] };
+            ops.push(Op::new("sync", "descriptors for the monitor", send));
+        }
     }
     Ok(())
 }
@@ -482,9 +490,6 @@ fn c_descriptors(s: &mut Starting, ops: &mut Vec<Op>) -> Result<()> {
         (0..terminal::pts::tty_count(t, &s.facts) as usize * 2).map(|i| slot::TERMINAL + 3 + i).collect();
     for part in ttys.chunks(super::sync::MAX_FDS) {
         send(what::TTYS, part.to_vec());
-    }
-    if s.listens {
-        send(what::LISTENER, vec![slot::SECURITY]);
     }
     Ok(())
 }

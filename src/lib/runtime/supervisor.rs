@@ -4,8 +4,9 @@
 #![forbid(unsafe_code)]
 
 use super::console::{self, Console};
+use super::notify::Notify;
 use super::running::{Outcome, Running};
-use super::served::{Begun, FREEZER, Live, Shared};
+use super::served::{Begun, FREEZER, Live, NOTIFY, Shared};
 use super::server::{LAST_TOKEN, LISTENER, Server};
 use crate::base::{Context, Result};
 use crate::ipc::State;
@@ -148,6 +149,9 @@ impl Monitor {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).ctx(what)?;
         epoll.add(&running.pidfd, EpollEvent::new(EpollFlags::EPOLLIN, INIT)).ctx(what)?;
         epoll.add(&self.signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS)).ctx(what)?;
+        if let Some(notify) = &running.notify {
+            epoll.add(notify, EpollEvent::new(EpollFlags::EPOLLIN, NOTIFY)).ctx(what)?;
+        }
         if let Some(server) = &self.server {
             server.register(&epoll).ctx(what)?;
         }
@@ -178,7 +182,7 @@ impl Monitor {
     /// Waits for events and handles them; init's wait status when it has ended.
     fn turn(&mut self, epoll: &Epoll, running: &mut Running) -> Result<Option<i32>> {
         let mut events = [EpollEvent::empty(); TURN];
-        let n = match epoll.wait(&mut events, self.patience()) {
+        let n = match epoll.wait(&mut events, self.patience(running)) {
             Ok(n) => n,
             Err(nix::errno::Errno::EINTR) => 0,
             Err(e) => return Err(e).ctx(|| "epoll_wait".into()),
@@ -194,6 +198,7 @@ impl Monitor {
                     }
                 }
                 FREEZER => self.freezer_event(epoll, running),
+                NOTIFY => running.notify.iter_mut().for_each(Notify::turn),
                 token @ LISTENER..LAST_TOKEN => {
                     let mut live = Live { shared: &mut self.shared, running, epoll };
                     if let Some(server) = &mut self.server {
@@ -213,10 +218,12 @@ impl Monitor {
     }
 
     /// How long the next wait may last.
-    fn patience(&self) -> EpollTimeout {
+    fn patience(&self, running: &Running) -> EpollTimeout {
         let server = self.server.as_ref().and_then(Server::next_deadline);
         let thaw = self.shared.killed.then(|| Instant::now() + THAW_EVERY);
-        let Some(next) = server.into_iter().chain(thaw).chain(self.shared.console.next_deadline()).min() else {
+        let notify = running.notify.as_ref().and_then(Notify::deadline);
+        let console = self.shared.console.next_deadline();
+        let Some(next) = server.into_iter().chain(thaw).chain(console).chain(notify).min() else {
             return EpollTimeout::NONE;
         };
         let ms = next.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
@@ -224,9 +231,10 @@ impl Monitor {
     }
 
     fn expire(&mut self, epoll: &Epoll, running: &mut Running) {
-        if self.patience() != EpollTimeout::ZERO {
+        if self.patience(running) != EpollTimeout::ZERO {
             return;
         }
+        running.notify.iter_mut().for_each(Notify::turn);
         let now = Instant::now();
         if let Some(pair) = &running.console {
             self.shared.console.expire(epoll, pair.ptx.as_fd(), now);

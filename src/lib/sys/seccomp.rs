@@ -116,6 +116,15 @@ pub fn notif_send(listener: impl AsFd, response: &mut [u8]) -> io::Result<()> {
     check(unsafe { libc::ioctl(listener.as_fd().as_raw_fd(), NOTIF_SEND, response.as_mut_ptr()) }).map(drop)
 }
 
+/// Whether a descriptor is a listener at all.
+pub fn is_listener(fd: impl AsFd) -> bool {
+    let id = 0_u64;
+    // SAFETY: id is a readable u64.
+    let known = check(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), NOTIF_ID_VALID, &raw const id) });
+    // A listener looks for the id and says that there is none.
+    known.err().is_none_or(|e| e.raw_os_error() == Some(libc::ENOENT))
+}
+
 /// Whether the syscall behind a notification still waits: before that is known, what was read of the target by its pid may
 /// be another process'.
 pub fn notif_id_valid(listener: impl AsFd, id: u64) -> bool {
@@ -193,6 +202,7 @@ mod tests {
         let id = u64::from_ne_bytes(buf[..8].try_into().unwrap());
         assert_eq!(u32::from_ne_bytes(buf[8..12].try_into().unwrap()), pid as u32);
         assert!(notif_id_valid(&listener, id) && !notif_id_valid(&listener, !id));
+        assert!(is_listener(&listener) && !is_listener(&a));
         assert!(notif_send(&listener, &mut [0; 8]).is_err());
         let mut response = vec![0; usize::from(sizes.response)];
         response[..8].copy_from_slice(&id.to_ne_bytes());

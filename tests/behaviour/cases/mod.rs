@@ -23,6 +23,7 @@ mod life;
 mod ls;
 mod mixed;
 mod network;
+mod notify;
 pub mod options;
 mod start;
 mod stop;
@@ -49,6 +50,7 @@ pub fn all() -> Cases {
     keys::add(&mut c);
     hooks::add(&mut c);
     network::add(&mut c);
+    notify::add(&mut c);
     life::add(&mut c);
     systemd::add(&mut c);
     v2::add(&mut c);

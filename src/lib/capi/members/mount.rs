@@ -15,6 +15,12 @@ fn refused() -> c_int {
     -libc::EINVAL
 }
 
+/// There is no place to mount at.
+fn nowhere() -> c_int {
+    set_errno(libc::EINVAL);
+    -1
+}
+
 fn result(done: Result<()>) -> c_int {
     number(done.map(|()| 0))
 }
@@ -31,7 +37,7 @@ member! {
         mnt: *mut LxcMount,
     ) -> c_int, else -libc::EINVAL, {
         let _ = mnt;
-        let Some(target) = target.path() else { return refused() };
+        let Some(target) = target.path() else { return nowhere() };
         // SAFETY: options of a file system are a string, or null.
         let data = unsafe { memory::bytes(data.cast()) }.and_then(|b| CString::new(b).ok());
         let (source, fstype) = (source.owned(), filesystemtype.owned());
@@ -50,7 +56,7 @@ member! {
     /// Unmounts.
     umount(h, target: Text, mountflags: c_ulong, mnt: *mut LxcMount) -> c_int, else -libc::EINVAL, {
         let _ = mnt;
-        let Some(target) = target.path() else { return refused() };
+        let Some(target) = target.path() else { return nowhere() };
         result(h.copy().umount(&target, mountflags))
     }
 }

@@ -31,6 +31,7 @@ fn running(pid: i32) -> Running {
         ttys: Vec::new(),
         devpts: None,
         seccomp_listener: None,
+        notify: None,
         groups: None,
         host_veths: vec![(0, "vethX".into())],
         hook_env: Vec::new(),
