@@ -253,16 +253,6 @@ fn without_errno(line: &str) -> &str {
     if errno && !head.ends_with('=') { head } else { line }
 }
 
-/// The directory of the distribution's library.
-fn reference() -> Option<&'static str> {
-    let dirs = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
-    let found = dirs.into_iter().find(|d| Path::new(d).join("liblxc.so.1").exists());
-    if found.is_none() {
-        skipped("no reference library");
-    }
-    found
-}
-
 #[test]
 fn every_member_in_every_condition() {
     let _alone = alone();

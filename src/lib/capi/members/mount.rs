@@ -9,12 +9,6 @@ use crate::capi::memory::{self, Text};
 use crate::container::inject::Inject;
 use std::ffi::{CString, c_int, c_ulong, c_void};
 
-/// Something is missing in the call.
-fn refused() -> c_int {
-    set_errno(libc::EINVAL);
-    -libc::EINVAL
-}
-
 /// There is no place to mount at.
 fn nowhere() -> c_int {
     set_errno(libc::EINVAL);
