@@ -10,13 +10,14 @@ mod line;
 #[cfg(test)]
 mod tests;
 
+use super::pack::{Pack, Unpack};
 use super::paths::dirs;
 use line::Line;
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -337,6 +338,46 @@ pub fn setup() -> Option<Setup> {
         default_level: None,
         default_file: false,
     })
+}
+
+/// Writes down how this process logs, for a program that takes its place: with the open files.
+pub fn pack(out: &mut Pack) {
+    let sink = snapshot();
+    out.number(i64::from(sink.is_some()));
+    let sink = sink.unwrap_or_default();
+    out.put(sink.prog.as_bytes());
+    out.put(sink.name.as_bytes());
+    out.number(sink.level as i64);
+    out.number(i64::from(sink.quiet));
+    out.path(sink.path.as_deref().unwrap_or(Path::new("")));
+    // The process keeps them open for as long as the numbers are needed.
+    out.fd_option(sink.file.as_ref().map(|f| f.as_fd()));
+    out.fd_option(sink.syslog.as_ref().map(|s| s.0.as_fd()));
+    out.number(sink.syslog.as_ref().map_or(0, |s| i64::from(s.1)));
+}
+
+/// Logs as the process did that this one takes the place of, once the answer is [`taken`].
+pub fn unpack(from: &mut Unpack<'_>) -> Option<Taken> {
+    let on = from.number()? != 0;
+    let (prog, name) = (from.text()?, from.text()?);
+    let level = Level::from_number(i32::try_from(from.number()?).ok()?)?;
+    let quiet = from.number()? != 0;
+    let path = from.path().filter(|p| !p.as_os_str().is_empty());
+    let file = from.fd_option()?.map(|fd| Arc::new(File::from(fd)));
+    let (socket, facility) = (from.fd_option()?, u32::try_from(from.number()?).ok()?);
+    let syslog = socket.map(|fd| (Arc::new(UnixDatagram::from(fd)), facility));
+    let sink = Sink { prog, name, level, quiet, file, path, syslog, ..Sink::default() };
+    Some(Taken(on.then_some(sink)))
+}
+
+/// How another process logged.
+pub struct Taken(Option<Sink>);
+
+/// From now on this process logs so.
+pub fn taken(how: Taken) {
+    if let Some(sink) = how.0 {
+        install(sink);
+    }
 }
 
 /// This thread's lines carry another container's name until the guard drops.

@@ -9,6 +9,7 @@ pub mod lock;
 pub mod log;
 pub mod mount_options;
 pub mod op;
+pub mod pack;
 pub mod paths;
 pub mod spawn;
 pub mod units;

@@ -87,6 +87,7 @@ impl Container {
             pidfile: options.pidfile.clone(),
             destroy: Some(destroy_ephemeral),
             from_library: options.from_library,
+            in_supervise: false,
         })
     }
 

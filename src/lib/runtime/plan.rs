@@ -43,6 +43,8 @@ pub struct StartRequest {
     pub destroy: Option<fn(&std::path::Path, &str) -> Result<()>>,
     /// The caller is a program of somebody else's: it may have threads, or be large, and is not to be forked.
     pub from_library: bool,
+    /// This process is `lxc-supervise` already: a fork of it is small.
+    pub in_supervise: bool,
 }
 
 /// An id-mapped mount that the parent answers: whose user namespace.

@@ -32,6 +32,7 @@ pub mod signal;
 pub mod socket;
 pub mod time;
 pub mod tty;
+pub mod vfork;
 pub mod walk;
 pub mod xattr;
 
