@@ -74,7 +74,7 @@ impl<'a> Unpack<'a> {
     }
 
     /// The next field.
-    pub fn next(&mut self) -> Option<&'a [u8]> {
+    pub fn field(&mut self) -> Option<&'a [u8]> {
         let (len, tail) = self.0.split_at_checked(4)?;
         let (field, tail) = tail.split_at_checked(u32::from_le_bytes(len.try_into().ok()?) as usize)?;
         self.0 = tail;
@@ -83,17 +83,17 @@ impl<'a> Unpack<'a> {
 
     /// Text.
     pub fn text(&mut self) -> Option<String> {
-        self.next().and_then(|b| std::str::from_utf8(b).ok()).map(str::to_string)
+        self.field().and_then(|b| std::str::from_utf8(b).ok()).map(str::to_string)
     }
 
     /// A path.
     pub fn path(&mut self) -> Option<PathBuf> {
-        self.next().map(|b| PathBuf::from(OsStr::from_bytes(b)))
+        self.field().map(|b| PathBuf::from(OsStr::from_bytes(b)))
     }
 
     /// A number.
     pub fn number(&mut self) -> Option<i64> {
-        Some(i64::from_le_bytes(self.next()?.try_into().ok()?))
+        Some(i64::from_le_bytes(self.field()?.try_into().ok()?))
     }
 
     /// A value that may be missing.
@@ -136,15 +136,15 @@ mod tests {
         assert_eq!(p.fds(), [file.as_raw_fd()]);
         let raw = file.into_raw_fd();
         let mut u = Unpack::new(p.bytes());
-        assert_eq!(u.next(), Some(&b"x\0"[..]));
+        assert_eq!(u.field(), Some(&b"x\0"[..]));
         assert_eq!(u.path(), Some("/a b".into()));
         assert_eq!(u.number(), Some(-7));
         assert_eq!(u.option(), Some(Some(String::new())));
         assert_eq!(u.option(), Some(None));
         assert!(matches!(u.fd_option(), Some(None)));
         assert_eq!(u.fd().unwrap().as_raw_fd(), raw);
-        assert_eq!(u.next(), None);
-        assert_eq!(Unpack::new(&[255; 9]).next(), None);
-        assert_eq!(Unpack::new(&[1, 0, 0, 0]).next(), None);
+        assert_eq!(u.field(), None);
+        assert_eq!(Unpack::new(&[255; 9]).field(), None);
+        assert_eq!(Unpack::new(&[1, 0, 0, 0]).field(), None);
     }
 }

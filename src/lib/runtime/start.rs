@@ -152,9 +152,9 @@ fn foreground(mut life: Life) -> Result<Started> {
 /// Descriptors that the caller left open for whom it starts: not close-on-exec, above the standard three, and not passed by
 /// LISTEN_FDS (sd_listen_fds(3)).
 fn foreign_fds(mut f: impl FnMut(i32)) -> Result<()> {
-    let passed: i32 = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse().ok()).filter(|n| *n >= 0).unwrap_or(0);
+    let first = first_foreign();
     for fd in sys::fd::open_fds().ctx(|| "/proc/self/fd".into())? {
-        let foreign = fd >= 3 + passed
+        let foreign = fd >= first
             && sys::fd::borrow(fd).is_ok_and(|b| {
                 nix::fcntl::fcntl(b, nix::fcntl::FcntlArg::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0)
             });
@@ -163,6 +163,12 @@ fn foreign_fds(mut f: impl FnMut(i32)) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The least number that may be such a descriptor.
+fn first_foreign() -> i32 {
+    let passed = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse().ok()).filter(|n| *n >= 0);
+    passed.unwrap_or(0_i32).saturating_add(3)
 }
 
 /// Makes the monitor, in its cgroup from its first moment on, and waits for its word.
@@ -181,7 +187,7 @@ fn daemonise(life: Life) -> Result<Started> {
     let child = |life: &mut Option<Life>, ours: &mut Option<OwnedFd>, cloned: bool| -> Never {
         let _never_unwinds = Bomb;
         *ours = None;
-        let code = life.take().map_or(1, |l| background(l, cloned));
+        let code = life.take().map_or(1, |l| background(l, cloned, false));
         process::exit_now(code)
     };
     // By number: the descriptor is the groups', which go to the child.
@@ -262,11 +268,12 @@ pub(super) fn failure(e: &Error) -> String {
     text
 }
 
-/// The monitor's own life, from its first moment; the exit code.
-fn background(mut life: Life, cloned: bool) -> i32 {
+/// The monitor's own life, from its first moment; the exit code. `cloned`: into its cgroup2 group; `clean`: no foreign
+/// descriptors are open.
+fn background(mut life: Life, cloned: bool, clean: bool) -> i32 {
     let mut starter = life.starter.take();
     life.groups.adopt();
-    let done = match settle(&mut life, cloned) {
+    let done = match settle(&mut life, cloned, clean) {
         Ok(()) => monitor(life, &mut starter).map(drop),
         Err(e) => {
             drop(life);
@@ -284,10 +291,12 @@ fn background(mut life: Life, cloned: bool) -> i32 {
     }
 }
 
-fn settle(life: &mut Life, cloned: bool) -> Result<()> {
+fn settle(life: &mut Life, cloned: bool, clean: bool) -> Result<()> {
     let _ = process::setsid();
     process::chdir(c"/").ctx(|| "/".into())?;
-    foreign_fds(sys::fd::close_raw)?;
+    if !clean {
+        foreign_fds(sys::fd::close_raw)?;
+    }
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").ctx(|| "/dev/null".into())?;
     for n in 0..3 {
         sys::fd::dup_onto(null.as_fd(), n).ctx(|| "/dev/null".into())?;

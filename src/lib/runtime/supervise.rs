@@ -79,7 +79,7 @@ fn answer(from: &OwnedFd, pid: i32) -> std::io::Result<Vec<u8>> {
 /// one it starts a container for a caller of the library. `destroy` is for `lxc.ephemeral = 1`.
 pub fn main(file: Option<&str>, destroy: fn(&Path, &str) -> Result<()>) -> i32 {
     if let Some(file) = file {
-        let taken = read(file.parse().unwrap_or(-1)).and_then(|bytes| start::handover::take(&bytes, destroy));
+        let taken = read(file.parse().unwrap_or(-1)).and_then(|bytes| start::handover::take(bytes, destroy));
         return taken.unwrap_or_else(|e| {
             eprintln!("lxc-supervise: {e}");
             start::handover::REFUSED
@@ -142,12 +142,11 @@ pub(super) fn pack(request: &StartRequest, out: &mut Pack) {
 
 /// A request that [`pack`] wrote, for a background start in the program.
 pub(super) fn unpack(from: &mut Unpack<'_>) -> Option<StartRequest> {
-    let flags = from.next()?;
+    let flags = from.field()?;
     let on = |i: usize| flags.get(i) == Some(&1);
     let (name, lxcpath, config_file, pidfile) = (from.text()?, from.path()?, from.path()?, from.path()?);
-    let mut config = Config::new();
-    config.load_bytes(from.next()?.to_vec(), &config_file.to_string_lossy()).ok()?;
-    let argv = (0..from.number()?).map(|_| CString::new(from.next()?).ok()).collect::<Option<Vec<_>>>()?;
+    let config = Config::from_effective(std::str::from_utf8(from.field()?).ok()?).ok()?;
+    let argv = (0..from.number()?).map(|_| CString::new(from.field()?).ok()).collect::<Option<Vec<_>>>()?;
     Some(StartRequest {
         name,
         lxcpath,

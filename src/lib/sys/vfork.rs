@@ -14,25 +14,38 @@ struct Job<'a> {
     path: &'a CStr,
     argv: *const *const libc::c_char,
     keep: &'a [RawFd],
+    first: u32,
     /// Why the program could not be executed.
     errno: libc::c_int,
 }
 
 /// Executes `path` with `args` and this process's environment, directory, signal mask and dispositions; the child's pid.
-/// Of the descriptors that are close-on-exec it gets those of `keep`, under their own numbers. All signals should be
-/// blocked: a handler must not run in the child. The caller has one thread.
+/// Of the descriptors that are close-on-exec, and of all from the number `first` on (Linux 5.11; see [`leaves_behind`]), it
+/// gets those of `keep`, under their own numbers. All signals should be blocked: a handler must not run in the child. The
+/// caller has one thread.
 ///
 /// # Errors
 /// clone3(2), execve(2); ENOSYS on machines that this is not written for.
-pub fn exec_child(path: &CStr, args: &[&CStr], cgroup: Option<BorrowedFd<'_>>, keep: &[RawFd]) -> io::Result<i32> {
+pub fn exec_child(
+    path: &CStr,
+    args: &[&CStr],
+    cgroup: Option<BorrowedFd<'_>>,
+    keep: &[RawFd],
+    first: u32,
+) -> io::Result<i32> {
     let argv: Vec<*const libc::c_char> = args.iter().map(|a| a.as_ptr()).chain([std::ptr::null()]).collect();
-    let mut job = Job { path, argv: argv.as_ptr(), keep, errno: 0 };
+    let mut job = Job { path, argv: argv.as_ptr(), keep, first, errno: 0 };
     let pid = start(&mut job, cgroup.map(|fd| fd.as_raw_fd()))?;
     if job.errno != 0 {
         let _ = super::process::wait_pid(pid, 0);
         return Err(io::Error::from_raw_os_error(job.errno));
     }
     Ok(pid)
+}
+
+/// Whether the kernel can leave descriptors behind that are not close-on-exec.
+pub fn leaves_behind() -> bool {
+    super::fd::close_range(u32::MAX, u32::MAX, true).is_ok()
 }
 
 /// The child's whole life before the other program.
@@ -43,6 +56,7 @@ extern "C" fn child(job: *mut Job<'_>) -> ! {
     // SAFETY: the parent waits (CLONE_VFORK) and keeps the job, its strings and lists meanwhile; the numbers are open; of
     // the shared memory only the job's errno and the C library's (the waiting thread's own) are written.
     unsafe {
+        libc::syscall(libc::SYS_close_range, (*job).first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         for fd in (*job).keep {
             libc::fcntl(*fd, libc::F_SETFD, 0);
         }
@@ -115,7 +129,8 @@ fn start(_: &mut Job<'_>, _: Option<RawFd>) -> io::Result<i32> {
 mod tests {
     use super::super::process;
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::Read;
+    use std::os::fd::AsFd;
 
     #[test]
     fn the_program_gets_what_is_kept() {
@@ -124,10 +139,11 @@ mod tests {
         }
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (other, _kept) = std::io::pipe().unwrap();
+        super::super::fd::set_cloexec(other.as_fd(), false).unwrap();
         let line = format!("echo told >&{}; : <&{} && echo bad >&2", writer.as_raw_fd(), other.as_raw_fd());
         let line = std::ffi::CString::new(line).unwrap();
         let keep = [writer.as_raw_fd()];
-        let pid = exec_child(c"/bin/sh", &[c"sh", c"-c", &line], None, &keep).unwrap();
+        let pid = exec_child(c"/bin/sh", &[c"sh", c"-c", &line], None, &keep, 3).unwrap();
         let status = process::wait_pid(pid, 0).unwrap().1;
         assert_ne!(process::exit_code(status), 0, "a descriptor that was not kept is open");
         drop(writer);
@@ -141,8 +157,7 @@ mod tests {
         if !cfg!(target_arch = "x86_64") {
             return;
         }
-        let e = exec_child(c"/nonexistent/program", &[c"x"], None, &[]).unwrap_err();
+        let e = exec_child(c"/nonexistent/program", &[c"x"], None, &[], 3).unwrap_err();
         assert_eq!(e.raw_os_error(), Some(libc::ENOENT));
-        let _ = std::io::stdout().flush();
     }
 }

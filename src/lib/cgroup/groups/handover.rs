@@ -115,7 +115,10 @@ mod tests {
         let mut back = Groups::unpack(&mut Unpack::new(out.bytes()), &conf).unwrap().unwrap();
         back.owner = 0;
         assert_eq!((&back.host, &back.names, &back.limits), (&groups.host, &groups.names, &groups.limits));
-        assert_eq!(back.payload.as_ref().map(|r| (r.rel.as_str(), r.leader.as_raw_fd())), Some(("lxc.payload.c-1", raw)));
+        assert_eq!(
+            back.payload.as_ref().map(|r| (r.rel.as_str(), r.leader.as_raw_fd())),
+            Some(("lxc.payload.c-1", raw))
+        );
         assert!(back.monitor.is_none());
         std::mem::forget(groups);
         assert!(Groups::unpack(&mut Unpack::new(b""), &conf).is_none());

@@ -4,7 +4,8 @@
 //! and its heap never saw a command line: a third of the memory. Owns that file's form.
 #![forbid(unsafe_code)]
 
-use super::{Life, background};
+use super::{Life, StartRequest, background};
+use crate::base::facts::Facts;
 use crate::base::pack::{Pack, Unpack};
 use crate::base::{Error, Result, log};
 use crate::cgroup::Groups;
@@ -14,7 +15,7 @@ use crate::sys::signal::SigSet;
 use crate::sys::{self, process, vfork};
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// What the file begins with: only the program of the same build understands it.
@@ -37,6 +38,7 @@ pub(super) fn give(life: &Life<'_>) -> io::Result<i32> {
     supervise::pack(life.request, &mut out);
     out.put(&signals(&life.mask));
     out.number(i64::from(cgroup.is_some()));
+    out.number(i64::from(vfork::leaves_behind()));
     out.option(process::name().ok().as_deref());
     out.fd(life.command.as_fd());
     out.fd(starter.as_fd());
@@ -46,7 +48,8 @@ pub(super) fn give(life: &Life<'_>) -> io::Result<i32> {
     let memory = sys::fd::memfd(c"lxc-monitor", out.bytes())?;
     let keep: Vec<_> = out.fds().iter().copied().chain([memory.as_raw_fd()]).collect();
     let number = CString::new(memory.as_raw_fd().to_string())?;
-    vfork::exec_child(&program, &[&program, &number], cgroup, &keep)
+    let first = u32::try_from(super::first_foreign()).unwrap_or(3);
+    vfork::exec_child(&program, &[&program, &number], cgroup, &keep, first)
 }
 
 /// The numbers of a set.
@@ -54,28 +57,45 @@ fn signals(set: &SigSet) -> Vec<u8> {
     (1..=64).filter(|n| set.has(i32::from(*n))).collect()
 }
 
+/// What the program takes over. Boxed, so that the stack of the monitor's long life stays low.
+struct Taken {
+    request: StartRequest,
+    facts: Facts,
+    mask: SigSet,
+    cloned: bool,
+    clean: bool,
+    command: OwnedFd,
+    starter: OwnedFd,
+    pidfile: Option<Pidfile>,
+    groups: Groups,
+}
+
 /// The monitor's whole life, in the program; the exit code. `bytes` is the file, `destroy` is for `lxc.ephemeral = 1`.
 ///
 /// # Errors
 /// The bytes are none that the tool of this build wrote.
-pub(in crate::runtime) fn take(bytes: &[u8], destroy: fn(&Path, &str) -> Result<()>) -> Result<i32> {
-    let wrong = || {
+pub(in crate::runtime) fn take(bytes: Vec<u8>, destroy: fn(&Path, &str) -> Result<()>) -> Result<i32> {
+    let taken = taken(&bytes, destroy).ok_or_else(|| {
         Error::new("lxc-supervise and liblxc.so.1 are not of one build")
             .hint("install both from the same version; nothing else calls lxc-supervise")
-    };
-    let mut from = Unpack::new(bytes);
-    if from.next() != Some(MARK.as_bytes()) {
-        return Err(wrong());
-    }
-    taken(&mut from, destroy).ok_or_else(wrong)
+    })?;
+    drop(bytes);
+    let Taken { request, facts, mask, cloned, clean, command, starter, pidfile, groups } = *taken;
+    let life = Life { request: &request, facts: &facts, mask, command, pidfile, groups, starter: Some(starter) };
+    Ok(background(life, cloned, clean))
 }
 
-fn taken(from: &mut Unpack<'_>, destroy: fn(&Path, &str) -> Result<()>) -> Option<i32> {
-    let mut request = Box::new(supervise::unpack(from)?);
+#[inline(never)]
+fn taken(bytes: &[u8], destroy: fn(&Path, &str) -> Result<()>) -> Option<Box<Taken>> {
+    let mut from = Unpack::new(bytes);
+    if from.field()? != MARK.as_bytes() {
+        return None;
+    }
+    let mut request = supervise::unpack(&mut from)?;
     request.destroy = Some(destroy);
     let mut mask = SigSet::empty();
-    from.next()?.iter().for_each(|n| mask.add(i32::from(*n)));
-    let cloned = from.number()? != 0;
+    from.field()?.iter().for_each(|n| mask.add(i32::from(*n)));
+    let (cloned, clean) = (from.number()? != 0, from.number()? != 0);
     if let Some(name) = from.option()?.and_then(|n| CString::new(n).ok()) {
         let _ = process::set_name(&name);
     }
@@ -84,11 +104,10 @@ fn taken(from: &mut Unpack<'_>, destroy: fn(&Path, &str) -> Result<()>) -> Optio
         (true, Some(path)) => Some(Pidfile::created(path).ok()?),
         _ => None,
     };
-    let groups = Groups::unpack(from, &request.config.cgroup)?.ok()?;
+    let groups = Groups::unpack(&mut from, &request.config.cgroup)?.ok()?;
     let mut facts = plan::facts(&request).ok()?;
     facts.unified = groups.host().layout == crate::cgroup::Layout::Unified;
     // Only now: the tool has logged all that the lines above had to say.
-    log::taken(log::unpack(from)?);
-    let life = Life { request: &request, facts: &facts, mask, command, pidfile, groups, starter: Some(starter) };
-    Some(background(life, cloned))
+    log::taken(log::unpack(&mut from)?);
+    Some(Box::new(Taken { request, facts, mask, cloned, clean, command, starter, pidfile, groups }))
 }
