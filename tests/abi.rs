@@ -209,6 +209,33 @@ fn variadic_members_take_0_to_12_arguments() {
     assert!(ok, "{text}");
 }
 
+#[test]
+fn the_trampolines_of_each_architecture() {
+    let scratch = Scratch::new("trampoline");
+    let include = format!("-Wa,-I{}", root().join("src/lib/capi/variadic").display());
+    let mut tried = Vec::new();
+    for (cc, emulator) in [("cc", None), ("aarch64-linux-gnu-gcc", Some("qemu-aarch64-static"))] {
+        let there = |tool: &str| Path::new("/usr/bin").join(tool).exists();
+        if !there(cc) || emulator.is_some_and(|e| !there(e)) {
+            println!("not tried: {cc} or its emulator is not installed (scripts/check-clients.sh installs them)");
+            continue;
+        }
+        for optimise in ["-O0", "-O2"] {
+            let program = scratch.path("trampoline");
+            let mut build = Command::new(cc);
+            build.args([optimise, "-static", "-Wall", "-Wextra", "-Werror", &include, "-o"]).arg(&program);
+            let (ok, text) = run(build.arg(root().join("tests/abi/trampoline.c")));
+            assert!(ok, "{cc} {optimise}: {text}");
+            let mut command = Command::new(emulator.unwrap_or("env"));
+            let (ok, text) = run(command.arg(&program));
+            assert!(ok, "{cc} {optimise}: {text}");
+        }
+        tried.push(cc);
+    }
+    println!("tried: {}", tried.join(", "));
+    assert!(tried.contains(&"cc"));
+}
+
 /// A line without the errno that ends it.
 fn without_errno(line: &str) -> &str {
     let (head, last) = line.rsplit_once(' ').unwrap_or((line, ""));

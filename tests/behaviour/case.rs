@@ -34,6 +34,8 @@ pub enum Need {
     Bridge,
     /// gcc, for a case that compiles its init.
     Compiler,
+    /// The C headers of the subject.
+    Headers,
 }
 
 impl Need {
@@ -53,6 +55,7 @@ impl Need {
             Need::IdmappedTmpfs => "idmapped-tmpfs",
             Need::Bridge => "bridge",
             Need::Compiler => "compiler",
+            Need::Headers => "headers",
         }
     }
 }
@@ -67,6 +70,8 @@ pub struct Case {
     pub differs: Option<&'static str>,
     /// Options that the case exercises: `start -F --rcfile`, several tools separated by `;`.
     pub covers: &'static str,
+    /// Keys of the table whose effect the case shows, by their names there, blank-separated. It must use each (ctx.rs).
+    pub keys: &'static str,
     pub limit: Duration,
     pub run: Box<dyn Fn(&mut T) + Send + Sync>,
 }
@@ -84,6 +89,7 @@ impl Cases {
             since: "",
             differs: None,
             covers: "",
+            keys: "",
             limit: Duration::from_secs(60),
             run: Box::new(run),
         });
@@ -107,6 +113,10 @@ impl Case {
     }
     pub fn covers(&mut self, options: &'static str) -> &mut Case {
         self.covers = options;
+        self
+    }
+    pub fn keys(&mut self, keys: &'static str) -> &mut Case {
+        self.keys = keys;
         self
     }
     pub fn limit(&mut self, seconds: u64) -> &mut Case {

@@ -30,6 +30,8 @@ pub struct T {
     bg: Vec<i32>,
     /// Stores whose containers `finish` stops.
     pub stores: Vec<String>,
+    /// All commands and all text of files, as the case gave them.
+    said: String,
 }
 
 /// A command in the background.
@@ -55,7 +57,14 @@ pub fn run_one(name: &str) -> i32 {
     // Where the reference's own tools took part, its litter is its own.
     t.litter = t.reference || case.needs.contains(&crate::case::Need::Both);
     t.before = snapshot::take();
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (case.run)(&mut t)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        (case.run)(&mut t);
+        for key in case.keys.split_whitespace() {
+            let written = key.replace("[i]", "0");
+            let written = written.trim_end_matches('*');
+            assert!(t.said.contains(written), "the case claims to show {key}, and never uses it");
+        }
+    }));
     let clean = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| t.finish()));
     i32::from(result.is_err() || clean.is_err())
 }
@@ -76,11 +85,13 @@ impl T {
             before: Snapshot::new(),
             bg: Vec::new(),
             stores: vec![STORE.into()],
+            said: String::new(),
         }
     }
 
     fn command(&mut self, cmd: &str) -> (Command, PathBuf, PathBuf) {
         self.seq += 1;
+        self.said.push_str(cmd);
         let _ = fs::write(&self.current, cmd);
         let out = self.scratch.join(format!("out.{}", self.seq));
         let err = self.scratch.join(format!("err.{}", self.seq));
@@ -184,7 +195,8 @@ impl T {
     }
 
     #[track_caller]
-    pub fn write(&self, path: impl AsRef<Path>, text: &str) {
+    pub fn write(&mut self, path: impl AsRef<Path>, text: &str) {
+        self.said.push_str(text);
         let path = path.as_ref();
         if let Some(d) = path.parent() {
             let _ = fs::create_dir_all(d);
@@ -193,7 +205,7 @@ impl T {
     }
 
     #[track_caller]
-    pub fn script(&self, path: impl AsRef<Path>, text: &str) {
+    pub fn script(&mut self, path: impl AsRef<Path>, text: &str) {
         use std::os::unix::fs::PermissionsExt;
         let path = path.as_ref();
         self.write(path, &format!("#!/bin/sh\n{text}"));

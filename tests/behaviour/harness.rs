@@ -153,13 +153,13 @@ impl Setup {
         }
         let shared = var("LXC_SHARED", repo.join("../shared"));
         let shared = shared.canonicalize().unwrap_or_else(|_| PathBuf::from("/work/shared"));
-        let missing = missing(&shared, &ours);
+        let missing = missing(&shared, &ours, &prefix);
         Ok(Setup { reference, prefix, bin, scratch, repo, shared, missing })
     }
 }
 
 /// The needs that this machine does not meet.
-fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
+fn missing(shared: &Path, ours: &Path, prefix: &Path) -> Vec<Need> {
     let has = |p: &str| Path::new(p).exists();
     let v1 = ["freezer", "memory", "devices", "pids"]
         .iter()
@@ -189,6 +189,7 @@ fn missing(shared: &Path, ours: &Path) -> Vec<Need> {
         (Need::IdmappedTmpfs, kernel() >= (6, 3)),
         (Need::Bridge, true),
         (Need::Compiler, has("/usr/bin/gcc")),
+        (Need::Headers, prefix.join("include/lxc/lxccontainer.h").exists()),
     ];
     table.iter().filter(|(_, ok)| !ok).map(|(n, _)| *n).collect()
 }
@@ -305,6 +306,12 @@ fn report(
         println!("\noptions {total}, covered {covered}, uncovered {uncovered}");
         for option in missing {
             println!("    uncovered: {option}");
+        }
+        let (total, covered, excused, missing) = crate::cases::keys::coverage();
+        uncovered += missing.len();
+        println!("keys {total}, covered {covered}, refused or read elsewhere {excused}, uncovered {}", missing.len());
+        for key in missing {
+            println!("    uncovered: {key}");
         }
     }
     let bad = failed + unlisted + uncovered > 0;

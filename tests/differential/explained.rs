@@ -1,4 +1,4 @@
-//! The differences that are meant: each with the reason that docs/differences.md gives.
+//! The differences that are meant: each is a row of docs/differences.md, or what 7.0 changed (`7.0: …`).
 
 use crate::Mismatch;
 use crate::generate::Case;
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Why something differs.
 pub struct Explained {
-    /// Its name in the count.
+    /// The row of docs/differences.md, or what of 7.0 it is.
     pub id: &'static str,
 }
 
@@ -86,14 +86,22 @@ impl Taints {
     /// After a call.
     pub fn after(&mut self, of: &str, key: &str, value: &str, ours: bool, _: &Config) {
         if !ours && LEAVE_A_TRACE.contains(&key) {
-            self.gets.insert(key.to_string(), "a refused value leaves a trace");
+            self.gets.insert(key.to_string(), "refused-set-changes-nothing");
             self.saved.insert(key.to_string());
         } else if ours {
             self.gets.remove(key);
         }
         let small = value.ends_with("ms") || value.ends_with("us") || value.ends_with("ns");
         if key.starts_with("lxc.time.offset.") && ours && small && self.seconds {
-            self.gets.insert(key.to_string(), "the last time offset counts, not the one in seconds");
+            self.gets.insert(key.to_string(), "last-time-offset-counts");
+        }
+        if key == "lxc.tty.max" {
+            // The reference's clear leaves its number; any set that works is the same on both sides.
+            match of {
+                "clear" => drop(self.gets.insert(key.to_string(), "clear-resets")),
+                _ if ours => drop(self.gets.remove(key)),
+                _ => {}
+            }
         }
         if key == "lxc.hook" {
             // Its value stays on both sides; the reference deletes the line.
@@ -105,16 +113,16 @@ impl Taints {
         }
         if key.ends_with(".hwaddr") && value.contains(['x', 'X']) {
             // The reference, set through its API, even saves another address than it uses.
-            self.gets.insert(key.to_string(), "random addresses");
+            self.gets.insert(key.to_string(), "saved-address-is-used");
             self.saved.insert(key.to_string());
         }
         if let Some((index, sub)) = device(key) {
             match (of, sub, ours) {
                 (_, "", true) => drop(self.devices.remove(&index)),
                 ("set", "type", true) => drop(self.devices.remove(&index)),
-                ("set", "type", false) => drop(self.devices.insert(index, "a refused type wipes the device")),
+                ("set", "type", false) => drop(self.devices.insert(index, "refused-set-changes-nothing")),
                 ("set", _, false) if self.missing => {
-                    self.devices.insert(index, "a refused value creates the device");
+                    self.devices.insert(index, "refused-set-changes-nothing");
                 }
                 _ => {}
             }
@@ -146,8 +154,8 @@ impl Taints {
         let device = device(&m.key);
         if matches!(m.of, "set" | "load") && m.theirs == "ok" {
             match m.key.as_str() {
-                key if JUNK.contains(&key) => return found("junk is taken for a number"),
-                "lxc.idmap" => return found("ids above 32 bits"),
+                key if JUNK.contains(&key) => return found("numbers-are-checked"),
+                "lxc.idmap" => return found("numbers-are-checked"),
                 _ => {}
             }
         }
@@ -161,13 +169,13 @@ impl Taints {
                     return found("7.0: lxc.environment.runtime and .hooks");
                 }
             }
-            "saved" if m.key == "lxc.idmap" => return found("the reference does not save with lxc.idmap here"),
-            "get" if m.theirs == "6 (null)" && m.ours == "0 " => return found("(null) for unset"),
+            "saved" if m.key == "lxc.idmap" => return found("save-with-an-id-map"),
+            "get" if m.theirs == "6 (null)" && m.ours == "0 " => return found("unset-is-empty"),
             "get" if m.key == "lxc.rootfs.mount" && m.theirs == "0 " => {
-                return found("a cleared rootfs.mount has no default");
+                return found("clear-resets");
             }
             "get" if m.key == "lxc.rootfs.mount" && m.theirs == "36 /usr/lib/x86_64-linux-gnu/lxc/rootfs" => {
-                return found("another default directory was compiled in");
+                return found("rootfs-mount-default");
             }
             "get" if m.key.starts_with("lxc.time.offset.") => {
                 let text =

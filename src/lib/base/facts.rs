@@ -1,4 +1,5 @@
 //! What a feature may know of the rest of a start: computed once by `runtime::plan`, passed to every `prepare`.
+//! Holds no setting of one feature alone.
 #![forbid(unsafe_code)]
 
 use super::ids::{IdKind, IdMap, NsSet};

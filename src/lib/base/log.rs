@@ -6,26 +6,22 @@
 //! Lines: lxc.container.conf(5), section LOGGING; `PROG NAME TIME LEVEL CATEGORY - FILE:FUNC:LINE - MESSAGE`.
 #![forbid(unsafe_code)]
 
+mod handover;
 mod line;
 #[cfg(test)]
 mod tests;
 
-use super::pack::{Pack, Unpack};
+pub use handover::{Taken, pack, unpack};
+
 use super::paths::dirs;
 use line::Line;
-use std::cell::{Cell, RefCell};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::File;
-use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, TryLockError};
-
-/// How much of a first cause is kept.
-const CAUSE_MAX: usize = 512;
 
 /// A level, least urgent first. The numbers are those of liblxc's `lxc_log_get_level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,13 +175,6 @@ static STDERR_ON: AtomicBool = AtomicBool::new(false);
 static DEVELOPER: OnceLock<Option<env_logger::Logger>> = OnceLock::new();
 static LOGGER: Logger = Logger;
 
-thread_local! {
-    // No destructor: registering one allocates, and a forked child may be the first to touch it.
-    static SCOPE: ManuallyDrop<RefCell<Option<Sink>>> = const { ManuallyDrop::new(RefCell::new(None)) };
-    static CAUSE: Cell<(usize, [u8; CAUSE_MAX])> = const { Cell::new((0, [0; CAUSE_MAX])) };
-    static CAUSE_ON: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Starts logging for this process. A second call replaces the first.
 ///
 /// # Errors
@@ -302,20 +291,6 @@ pub fn set_quiet(quiet: bool) {
     }
 }
 
-/// The container's name in the lines of the whole process.
-pub fn set_name(name: &str) {
-    if let Some(mut g) = write_global()
-        && let Some(sink) = g.as_mut()
-    {
-        sink.name = name.to_string();
-    }
-}
-
-/// The open log file's descriptor: one that closing all others must spare. (All of ours are close-on-exec.)
-pub fn fd() -> Option<RawFd> {
-    snapshot().and_then(|s| s.file.as_ref().map(|f| f.as_raw_fd()))
-}
-
 /// The log file in use.
 pub fn file() -> Option<PathBuf> {
     snapshot().and_then(|s| s.path)
@@ -340,79 +315,6 @@ pub fn setup() -> Option<Setup> {
     })
 }
 
-/// Writes down how this process logs, for a program that takes its place: with the open files.
-pub fn pack(out: &mut Pack) {
-    let sink = snapshot();
-    out.number(i64::from(sink.is_some()));
-    let sink = sink.unwrap_or_default();
-    out.put(sink.prog.as_bytes());
-    out.put(sink.name.as_bytes());
-    out.number(sink.level as i64);
-    out.number(i64::from(sink.quiet));
-    out.path(sink.path.as_deref().unwrap_or(Path::new("")));
-    // The process keeps them open for as long as the numbers are needed.
-    out.fd_option(sink.file.as_ref().map(|f| f.as_fd()));
-    out.fd_option(sink.syslog.as_ref().map(|s| s.0.as_fd()));
-    out.number(sink.syslog.as_ref().map_or(0, |s| i64::from(s.1)));
-}
-
-/// Logs as the process did that this one takes the place of, once the answer is [`taken`].
-pub fn unpack(from: &mut Unpack<'_>) -> Option<Taken> {
-    let on = from.number()? != 0;
-    let (prog, name) = (from.text()?, from.text()?);
-    let level = Level::from_number(i32::try_from(from.number()?).ok()?)?;
-    let quiet = from.number()? != 0;
-    let path = from.path().filter(|p| !p.as_os_str().is_empty());
-    let file = from.fd_option()?.map(|fd| Arc::new(File::from(fd)));
-    let (socket, facility) = (from.fd_option()?, u32::try_from(from.number()?).ok()?);
-    let syslog = socket.map(|fd| (Arc::new(UnixDatagram::from(fd)), facility));
-    let sink = Sink { prog, name, level, quiet, file, path, syslog, ..Sink::default() };
-    Some(Taken(on.then_some(sink)))
-}
-
-/// How another process logged.
-pub struct Taken(Option<Sink>);
-
-/// From now on this process logs so.
-pub fn taken(how: Taken) {
-    if let Some(sink) = how.0 {
-        install(sink);
-    }
-}
-
-/// This thread's lines carry another container's name until the guard drops.
-#[must_use]
-pub struct Scope(Option<Sink>);
-
-/// Opens such a scope.
-pub fn scope(name: &str) -> Scope {
-    let mut sink = snapshot().unwrap_or_default();
-    sink.name = name.to_string();
-    Scope(SCOPE.with(|s| s.try_borrow_mut().ok().and_then(|mut s| s.replace(sink))))
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        SCOPE.with(|s| {
-            if let Ok(mut s) = s.try_borrow_mut() {
-                *s = self.0.take();
-            }
-        });
-    }
-}
-
-/// From now on the first message of level ERROR or worse of this thread is kept as the cause of what fails later.
-pub fn watch_cause() {
-    CAUSE.set((0, [0; CAUSE_MAX]));
-    CAUSE_ON.set(true);
-}
-
-/// The first such message since [`watch_cause`].
-pub fn first_cause() -> Option<String> {
-    let (len, text) = CAUSE.get();
-    (len > 0).then(|| String::from_utf8_lossy(text.get(..len).unwrap_or_default()).into_owned())
-}
-
 fn write_global() -> Option<std::sync::RwLockWriteGuard<'static, Option<Sink>>> {
     for _ in 0..1000 {
         match GLOBAL.try_write() {
@@ -430,24 +332,21 @@ fn snapshot() -> Option<Sink> {
     sink
 }
 
-/// The sink of this thread, else that of the process. Never waits: a record that meets a change of the set-up is lost.
+/// The sink of the process. Never waits: a record that meets a change of the set-up is lost.
 fn with_sink(f: impl FnOnce(&Sink)) {
-    SCOPE.with(|s| match s.try_borrow().as_deref() {
-        Ok(Some(sink)) => f(sink),
-        _ => match GLOBAL.try_read() {
-            Ok(g) => {
-                if let Some(sink) = g.as_ref() {
-                    f(sink);
-                }
+    match GLOBAL.try_read() {
+        Ok(g) => {
+            if let Some(sink) = g.as_ref() {
+                f(sink);
             }
-            Err(TryLockError::Poisoned(p)) => {
-                if let Some(sink) = p.into_inner().as_ref() {
-                    f(sink);
-                }
+        }
+        Err(TryLockError::Poisoned(p)) => {
+            if let Some(sink) = p.into_inner().as_ref() {
+                f(sink);
             }
-            Err(TryLockError::WouldBlock) => {}
-        },
-    });
+        }
+        Err(TryLockError::WouldBlock) => {}
+    }
 }
 
 fn install(sink: Sink) {
@@ -473,16 +372,22 @@ fn developer() -> Option<&'static env_logger::Logger> {
         .as_ref()
 }
 
-/// Opens a log file for appending, 0640, with the directories above it.
+/// Opens a log file that somebody named for appending, 0640, with the directories above it.
 fn open(path: &Path) -> super::Result<File> {
+    open_with(path, 0)
+}
+
+fn open_with(path: &Path, flags: i32) -> super::Result<File> {
     let wrong = |e: &std::io::Error| super::Error::io(e, format!("Failed to open log file \"{}\"", path.display()));
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.exists()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(|e| wrong(&e))?;
     }
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o640).open(path).map_err(|e| wrong(&e))
+    let mut how = std::fs::OpenOptions::new();
+    how.append(true).create(true).mode(0o640).custom_flags(flags).open(path).map_err(|e| wrong(&e))
 }
 
-/// The log file that nobody named: root's in the default store below /var/log/lxc, others beside the container.
+/// The log file that nobody named: root's in the default store below /var/log/lxc, others beside the container. That
+/// directory may be the container's root's: what lies in the file's place is not followed, nor waited for if it is a fifo.
 fn open_default(lxcpath: &Path, name: &str) -> super::Result<(PathBuf, File)> {
     let system = Path::new(dirs::LOGDIR).join(format!("{name}.log"));
     let own = lxcpath.join(name).join(format!("{name}.log"));
@@ -492,10 +397,29 @@ fn open_default(lxcpath: &Path, name: &str) -> super::Result<(PathBuf, File)> {
     {
         return Ok((system, file));
     }
-    match open(&own) {
+    match open_with(&own, libc::O_NOFOLLOW | libc::O_NONBLOCK) {
         Ok(file) => Ok((own, file)),
         Err(e) => open(&system).map(|file| (system, file)).map_err(|_| e),
     }
+}
+
+/// One line of level ERROR into a container's own log file (`lxc.log.file`), whatever this process logs to; a file that
+/// cannot be opened costs the line. `function` is what failed.
+pub fn append(path: &Path, name: &str, function: &str, text: &str) {
+    let Ok(to) = open(path) else { return };
+    let sink = Sink { prog: "lxc".into(), name: name.into(), ..Sink::default() };
+    let mut buf = Line::new();
+    let text = format_args!("{text}");
+    let record = log::Record::builder()
+        .level(log::Level::Error)
+        .target("lxccontainer")
+        .module_path(Some(function))
+        .file_static(Some(file!()))
+        .line(Some(line!()))
+        .args(text)
+        .build();
+    line::file_line(&mut buf, &sink, Level::Error, &record, line::now());
+    let _ = nix::unistd::write(&to, buf.finish());
 }
 
 /// Whether a record of that level goes anywhere. Two loads, no lock.
@@ -568,9 +492,6 @@ impl log::Log for Logger {
             dev.log(record);
         }
         let level = Level::of(record);
-        if level >= Level::Error && CAUSE_ON.get() && CAUSE.get().0 == 0 {
-            keep_cause(record);
-        }
         with_sink(|sink| {
             if level < sink.level {
                 return;
@@ -595,18 +516,6 @@ impl log::Log for Logger {
     }
 
     fn flush(&self) {}
-}
-
-fn keep_cause(record: &log::Record<'_>) {
-    let mut line = Line::new();
-    let _ = line.write_fmt(*record.args());
-    let mut kept = [0; CAUSE_MAX];
-    let text = line.text();
-    let len = text.len().min(CAUSE_MAX);
-    if let (Some(to), Some(from)) = (kept.get_mut(..len), text.get(..len)) {
-        to.copy_from_slice(from);
-    }
-    CAUSE.set((len, kept));
 }
 
 #[doc(hidden)]

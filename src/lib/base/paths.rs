@@ -176,6 +176,24 @@ pub const fn fnv1a64(bytes: &[u8], mut hash: u64) -> u64 {
 /// The value that [`fnv1a64`] starts from.
 pub const FNV1A64_INIT: u64 = 0xcbf2_9ce4_8422_2325;
 
+/// The first component of a path, from the top, that does not exist.
+pub fn first_missing(path: &Path) -> Option<PathBuf> {
+    let mut all: Vec<&Path> = path.ancestors().collect();
+    all.reverse();
+    all.into_iter().find(|p| !p.as_os_str().is_empty() && std::fs::symlink_metadata(p).is_err()).map(Path::to_path_buf)
+}
+
+/// What of a path is missing, in words; `None`: it is there.
+pub fn missing(path: &Path) -> Option<String> {
+    let gone = first_missing(path)?;
+    let shown = path.display();
+    Some(if gone == path {
+        format!("{shown} does not exist")
+    } else {
+        format!("{shown}: {} does not exist", gone.display())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,15 +60,6 @@ pub fn parse_signal(text: &str) -> Option<i32> {
     SIGNALS.iter().find(|(n, s)| *s != 0 && n.eq_ignore_ascii_case(name)).map(|(_, s)| *s)
 }
 
-/// The name of a signal with `SIG`, where it has one: `SIGTERM`, `SIGRTMIN+3`.
-pub fn signal_name(number: i32) -> Option<String> {
-    let (min, max) = (libc::SIGRTMIN(), libc::SIGRTMAX());
-    if (min..=max).contains(&number) {
-        return Some(format!("SIGRTMIN+{}", number - min));
-    }
-    SIGNALS.iter().find(|(_, s)| *s == number && number != 0).map(|(n, _)| format!("SIG{n}"))
-}
-
 /// A size of the console buffers: `auto` (128 KiB) or a number of C, a blank or none, and `KB`, `MB`, `GB`, any one
 /// letter or nothing. Raised to the page size and to a power of two.
 ///
@@ -200,9 +191,6 @@ mod tests {
         ] {
             assert_eq!(parse_signal(text), number, "{text}");
         }
-        assert_eq!(signal_name(15).as_deref(), Some("SIGTERM"));
-        assert_eq!(signal_name(37).as_deref(), Some("SIGRTMIN+3"));
-        assert_eq!(signal_name(0), None);
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! The wall between C and Rust: every entry runs inside of [`entry`], which stops panics and sets errno. A panic becomes a
 //! failure of that one call and a line in the log; nothing is printed.
 
+use super::handle::Handle;
 use crate::base::{Error, Result};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 thread_local! {
     /// How many entries this thread is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// What the entry that this thread is in told last.
+    static TOLD: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Sets errno.
@@ -64,6 +67,20 @@ pub fn entry<T>(name: &str, failed: T, f: impl FnOnce() -> T) -> T {
     })
 }
 
+/// Runs the body of a member: what it tells goes to the container's own log file (`lxc.log.file`) as well. A caller that has
+/// opened no log, as daemons have not, finds it there.
+pub fn of<T>(name: &str, h: Handle, f: impl FnOnce(Handle) -> T) -> T {
+    let _ = TOLD.take();
+    let done = f(h);
+    if let Some(text) = TOLD.take() {
+        // SAFETY: the C library's own place for this thread.
+        let errno = unsafe { *libc::__errno_location() };
+        h.own_log(name, &text);
+        set_errno(errno);
+    }
+    done
+}
+
 /// A panic where a test wants one, in development builds: `LXC_TEST_PANIC` names the entry.
 fn planted(name: &str) {
     #[cfg(debug_assertions)]
@@ -80,6 +97,7 @@ pub fn told(e: &Error) {
         return;
     }
     crate::log_error!("{e}");
+    TOLD.set(Some(e.to_string()));
     if e.errno != 0 {
         set_errno(e.errno);
     }
@@ -97,6 +115,7 @@ pub fn by(client: &crate::ipc::Client, e: Error) -> Error {
     };
     // Not into the text, which says it in words.
     crate::log_error!("{e}");
+    TOLD.set(Some(e.to_string()));
     set_errno(errno);
     Error { told: true, code: errno, ..e }
 }

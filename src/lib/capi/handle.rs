@@ -3,6 +3,7 @@
 
 use super::lock::Lock;
 use super::{guard, layout, members, memory};
+use crate::base::log::{self, Level};
 use crate::base::{Error, Result, paths};
 use crate::container::Container;
 use crate::ipc::Client;
@@ -106,6 +107,19 @@ impl Handle {
         let conf = inner.container.config().map_or(std::ptr::null_mut(), |c| std::ptr::from_ref(c).cast_mut());
         // SAFETY: a field of the caller's structure; C only compares it with null.
         unsafe { (*self.0).lxc_conf = conf.cast::<c_void>() }
+    }
+
+    /// A line in the container's own log file, when it has one that this process does not log to anyway.
+    pub fn own_log(self, member: &str, text: &str) {
+        let wanted = self.with(|i| {
+            let log = &i.container.config()?.log;
+            let heard = log.level.is_none_or(|l| i32::from(l) <= Level::Error as i32);
+            let file = log.file.clone().filter(|f| heard && !f.is_empty() && f != "none")?;
+            Some((PathBuf::from(file), i.container.name().to_string()))
+        });
+        if let Some((file, name)) = wanted.filter(|(file, _)| log::file().as_ref() != Some(file)) {
+            log::append(&file, &name, member, text);
+        }
     }
 
     /// Moves the handle to another store.

@@ -124,6 +124,14 @@ pub unsafe fn words(p: *const *const c_char) -> Vec<CString> {
 pub struct Text(*const c_char);
 
 impl Text {
+    /// The argument at this address.
+    ///
+    /// # Safety
+    /// Null, or a C string that lives as long as the result is used.
+    pub unsafe fn of(text: *mut c_char) -> Self {
+        Self(text)
+    }
+
     /// Null.
     pub fn is_null(&self) -> bool {
         self.0.is_null()

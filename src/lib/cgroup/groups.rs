@@ -1,5 +1,6 @@
 //! A container's groups: `lxc.monitor.NAME` for its monitor and `lxc.payload.NAME` for what it runs, in every hierarchy,
-//! from their making to their removal. Nothing stays behind, no empty parent either.
+//! from their making to their removal. Nothing stays behind, no empty parent either. How a group is made and removed in
+//! the hierarchies is `make`'s and `remove`'s.
 //!
 //! Nobody is moved by somebody else: a move by process number waits for an RCU grace period (8–12 ms seen). cgroup2
 //! groups are entered by clone3(CLONE_INTO_CGROUP), version 1 groups by the process itself, which writes `0` to `tasks`.
@@ -13,34 +14,21 @@ mod handover;
 use super::devices;
 use super::layout::{Base, Hierarchy, Host, Kind, Layout};
 use super::limits::Limits;
-use super::names::{self, Names, Stem};
-use super::{Conf, cpuset, file, freezer, leftover, tree};
+use super::make::{Role, cannot_make, claim, enable_controllers};
+use super::names::{self, Names};
+use super::remove::remove_role;
+use super::{Conf, cpuset, file, freezer};
 use crate::base::facts::Facts;
 use crate::base::paths;
 use crate::base::{Context, Error, Result};
-use crate::sys::flock::try_lock;
 use nix::unistd::{AccessFlags, access};
 use std::cell::OnceCell;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long a start waits for the last processes of a killed container of the same name.
-const LEFTOVER: Duration = Duration::from_millis(60);
-/// How long the removal of a group waits for what was killed in it.
-const DYING: Duration = Duration::from_secs(3);
-
-/// A made group: the same path in every hierarchy.
-#[derive(Debug)]
-struct Role {
-    /// Path below the base.
-    rel: String,
-    /// The directory in the leader hierarchy, locked while the name is ours.
-    leader: OwnedFd,
-}
 
 /// Which of the two groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -402,273 +390,8 @@ impl Drop for Groups {
     }
 }
 
-fn stage(e: Error) -> Error {
+pub(super) fn stage(e: Error) -> Error {
     e.stage("cgroup")
-}
-
-/// The hierarchy whose directory carries the lock, and the others.
-fn leader(host: &Host) -> usize {
-    host.v2().unwrap_or(0)
-}
-
-/// Makes a group under the first name that is free. `inner` is `None` for the monitor.
-fn claim(host: &Host, stem: &Stem, inner: Option<Option<&str>>, share: &mut Option<cpuset::Share>) -> Result<Role> {
-    let mut candidates = stem.candidates();
-    while let Some(rel) = candidates.next() {
-        if let Some(role) = try_claim(host, &rel, inner, share)? {
-            // A start that was killed while this name was still in use has left the next one.
-            candidates.take(2).for_each(|rel| sweep(host, &rel));
-            return Ok(role);
-        }
-        crate::log_info!("The cgroup {rel} is in use");
-    }
-    Err(Error::os(libc::EEXIST, format!("cgroup {} is in use", stem.path))
-        .stage("cgroup")
-        .hint("another container has this name or lxc.cgroup.dir.* value; see it with: systemd-cgls, lxc-ls --active"))
-}
-
-/// Makes a group in all hierarchies; `None` when the name is somebody else's.
-fn try_claim(
-    host: &Host,
-    rel: &str,
-    inner: Option<Option<&str>>,
-    share: &mut Option<cpuset::Share>,
-) -> Result<Option<Role>> {
-    let first = leader(host);
-    let Some(leader) = claim_leader(host, first, rel)? else { return Ok(None) };
-    let role = Role { rel: rel.to_string(), leader };
-    // What the groups above took from their parent, the next one takes as well.
-    let mut local = None;
-    let share = if rel.contains('/') { &mut local } else { share };
-    fill(host, first, role, inner, share)
-}
-
-/// Removes a group that nobody has locked and nothing is in.
-fn sweep(host: &Host, rel: &str) {
-    let dir = host.hierarchies.get(leader(host)).map(|h| h.dir(rel)).unwrap_or_default();
-    let Ok(f) = file::open_dir(&dir).map(File::from) else { return };
-    let empty = file::read(format!("{dir}/cgroup.procs")).is_ok_and(|procs| procs.is_empty());
-    if empty && try_lock(&f, true).is_ok() {
-        let _ = remove_role(host, &Role { rel: rel.to_string(), leader: f.into() }, false, None);
-    }
-}
-
-/// Makes and locks the directory in the leader hierarchy, clearing what a dead owner left.
-fn claim_leader(host: &Host, first: usize, rel: &str) -> Result<Option<OwnedFd>> {
-    let Some(h) = host.hierarchies.get(first) else { return Ok(None) };
-    let dir = h.dir(rel);
-    for _ in 0..16 {
-        let fresh = make_dir(host, h, rel)?;
-        let Ok(f) = file::open_dir(&dir).map(File::from) else { continue };
-        let Ok(inode) = f.metadata().map(|m| m.ino()) else { continue };
-        if try_lock(&f, !fresh).is_err() {
-            return Ok(None);
-        }
-        if !fresh {
-            leftover::thaw_dying(host, rel);
-            if tree::remove(&dir, false, LEFTOVER).is_err() {
-                return Ok(None);
-            }
-        } else if fs::metadata(&dir).is_ok_and(|m| m.ino() == inode) {
-            return Ok(Some(f.into()));
-        }
-    }
-    Ok(None)
-}
-
-/// Makes the group in the other hierarchies and sets all up; rolls back when one is in use.
-fn fill(
-    host: &Host,
-    first: usize,
-    role: Role,
-    inner: Option<Option<&str>>,
-    share: &mut Option<cpuset::Share>,
-) -> Result<Option<Role>> {
-    for (i, h) in host.hierarchies.iter().enumerate() {
-        let done = fill_one(host, h, &role, i == first, inner, share);
-        match done {
-            Ok(true) => {}
-            Ok(false) | Err(_) => {
-                // What stands of it is ours: the leader's lock says so.
-                _ = remove_role(host, &role, false, None);
-                return done.map(|_| None);
-            }
-        }
-    }
-    Ok(Some(role))
-}
-
-fn fill_one(
-    host: &Host,
-    h: &Hierarchy,
-    role: &Role,
-    is_made: bool,
-    inner: Option<Option<&str>>,
-    share: &mut Option<cpuset::Share>,
-) -> Result<bool> {
-    let dir = h.dir(&role.rel);
-    if !is_made && !make_dir(host, h, &role.rel)? {
-        let again = tree::remove(&dir, false, LEFTOVER).is_ok() && make_dir(host, h, &role.rel)?;
-        if !again {
-            return Ok(false);
-        }
-    }
-    let set_up = |dir: &str, share: &mut Option<cpuset::Share>| -> io::Result<()> {
-        if h.has("cpuset") {
-            let parent = dir.rsplit_once('/').map_or(h.mount.as_str(), |(p, _)| p);
-            let s = match share.take() {
-                Some(s) => s,
-                None => cpuset::of_parent(parent, &h.mount)?,
-            };
-            cpuset::set(dir, &s, inner.is_some())?;
-            *share = Some(s);
-        }
-        Ok(())
-    };
-    set_up(&dir, share).ctx(|| format!("cannot set up cgroup {dir}")).map_err(stage)?;
-    if let Some(Some(leaf)) = inner {
-        if host.layout == Layout::Unified {
-            enable_controllers(&dir);
-        }
-        let leaf = format!("{dir}/{leaf}");
-        file::make_dir(&leaf).ctx(|| format!("cannot make cgroup {leaf}")).map_err(stage)?;
-        set_up(&leaf, share).ctx(|| format!("cannot set up cgroup {leaf}")).map_err(stage)?;
-    }
-    Ok(true)
-}
-
-/// Makes a group's directory and the missing ones above it; `false` when it exists.
-fn make_dir(host: &Host, h: &Hierarchy, rel: &str) -> Result<bool> {
-    let base = h.base_dir();
-    // A parent may go (its last user removes it) between two of our calls: then once more from the top.
-    for _ in 0..8 {
-        let mut end = rel.find('/');
-        while let Some(at) = end {
-            let parent = format!("{base}/{}", rel.get(..at).unwrap_or_default());
-            match file::make_dir(&parent) {
-                Ok(()) => {
-                    tree::mark(&parent);
-                    if h.has("cpuset") {
-                        let above = parent.rsplit_once('/').map_or(h.mount.as_str(), |(p, _)| p);
-                        let share =
-                            cpuset::of_parent(above, &h.mount).ctx(|| format!("cannot read cpuset of {above}"))?;
-                        cpuset::set(&parent, &share, false).ctx(|| format!("cannot set up cgroup {parent}"))?;
-                    }
-                }
-                Err(e) if matches!(e.raw_os_error(), Some(libc::EEXIST | libc::ENOENT)) => {}
-                Err(e) => return Err(cannot_make(&e, &parent)),
-            }
-            if host.layout == Layout::Unified {
-                enable_controllers(&parent);
-            }
-            end = rel.get(at + 1..).and_then(|r| r.find('/')).map(|n| at + 1 + n);
-        }
-        let dir = h.dir(rel);
-        match file::make_dir(&dir) {
-            Ok(()) => {
-                return Ok(true);
-            }
-            Err(e) if e.raw_os_error() == Some(libc::EEXIST) => return Ok(false),
-            Err(e) if e.raw_os_error() == Some(libc::ENOENT) && rel.contains('/') => {}
-            Err(e) => return Err(cannot_make(&e, &dir)),
-        }
-    }
-    Err(cannot_make(&io::Error::from_raw_os_error(libc::ENOENT), &h.dir(rel)))
-}
-
-fn cannot_make(e: &io::Error, dir: &str) -> Error {
-    let err = Error::io(e, format!("cannot make cgroup {dir}")).stage("cgroup");
-    match e.raw_os_error() {
-        Some(libc::EROFS) => err.hint("mount -o remount,rw the cgroup file system"),
-        Some(libc::EACCES | libc::EPERM) => err.hint(
-            "run as root, or in a group delegated to you: systemd-run --user --scope -p Delegate=yes lxc-start …",
-        ),
-        Some(libc::EAGAIN | libc::ENOSPC) => {
-            err.hint("cgroup.max.descendants or cgroup.max.depth of a parent is reached")
-        }
-        _ => err,
-    }
-}
-
-/// Hands all controllers of a cgroup2 group on to its children. A refusal is no failure: a limit that needs the
-/// controller will say so.
-pub(crate) fn enable_controllers(dir: &str) {
-    let have = file::read(format!("{dir}/cgroup.controllers")).unwrap_or_default();
-    let on = file::read(format!("{dir}/cgroup.subtree_control")).unwrap_or_default();
-    let missing: Vec<String> =
-        have.split_whitespace().filter(|c| !on.split_whitespace().any(|o| o == *c)).map(|c| format!("+{c}")).collect();
-    if missing.is_empty() {
-        return;
-    }
-    let path = format!("{dir}/cgroup.subtree_control");
-    if let Err(e) = file::write(&path, missing.join(" ").as_bytes()) {
-        for c in &missing {
-            if file::write(&path, c.as_bytes()).is_err() {
-                crate::log_debug!(errno = e, "Cannot write {c} to {path}");
-            }
-        }
-    }
-}
-
-/// Removes a group in all hierarchies, and its parents as far as they were made for it and are empty.
-/// With `leave` the calling process leaves it first; see [`leave_for_base`].
-fn remove_role(host: &Host, role: &Role, kill: bool, leave: Option<&str>) -> Result<()> {
-    let mut result = Ok(());
-    let first = leader(host);
-    if kill
-        && host.hierarchies.get(first).is_some_and(|h| tree::remove(&h.dir(&role.rel), false, Duration::ZERO).is_err())
-    {
-        // What version 1 has frozen does not die.
-        leftover::thaw(host, &role.rel);
-    }
-    // To kill, cgroup2 first: one write there ends whatever is left, in all hierarchies. Else the leader last: while it
-    // stands the name is ours, and a start that comes meanwhile does not put its own groups where we still remove.
-    let mut order: Vec<usize> = (0..host.hierarchies.len()).filter(|i| *i != first).collect();
-    order.insert(if kill { 0 } else { order.len() }, first);
-    for h in order.into_iter().filter_map(|i| host.hierarchies.get(i)) {
-        let dir = h.dir(&role.rel);
-        if let (Some(pivot), true) = (leave, fs::remove_dir(&dir).is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)))
-        {
-            leave_for_base(h, pivot);
-        }
-        let patience = if kill || leave.is_some() { DYING } else { LEFTOVER };
-        match tree::remove(&dir, kill, patience) {
-            Ok(()) => tree::remove_parents(&h.base_dir(), &role.rel),
-            Err(e) if result.is_ok() => {
-                result = Err(Error::io(&e, format!("cannot remove cgroup {dir}")).stage("cgroup"))
-            }
-            Err(_) => {}
-        }
-    }
-    result
-}
-
-/// Moves the calling process, of one thread, out of its group: to the base, where that refuses (it hands controllers on
-/// and is not the top) to PID 1's own group or the top, and where none of them takes it to the leaf `pivot` of the base,
-/// which stays.
-fn leave_for_base(h: &Hierarchy, pivot: &str) {
-    let base = h.base_dir();
-    if h.kind == Kind::V1 {
-        if file::write(format!("{base}/tasks"), b"0").is_err() && !h.base.is_empty() {
-            _ = file::write(format!("{}/tasks", h.mount), b"0");
-        }
-        return;
-    }
-    let enter = |dir: &str| file::write(format!("{dir}/cgroup.procs"), b"0").is_ok();
-    let inits = || {
-        let text = file::read("/proc/1/cgroup").unwrap_or_default();
-        let path = text.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_string);
-        // A group outside the cgroup namespace shows as `/..`.
-        path.filter(|p| !p.contains("/..")).map(|p| format!("{}{p}", h.mount))
-    };
-    if enter(&base) || inits().is_some_and(|dir| enter(&dir)) || (!h.base.is_empty() && enter(&h.mount)) {
-        return;
-    }
-    let pivot = format!("{base}/{pivot}");
-    _ = file::make_dir(&pivot);
-    if !enter(&pivot) {
-        _ = fs::remove_dir(&pivot);
-    }
 }
 
 fn give(path: &str, gid: u32, mode: u32) -> io::Result<()> {

@@ -24,16 +24,6 @@ pub fn controller(name: &str) -> Result<&str> {
     }
 }
 
-/// The file's content, final newline included.
-///
-/// # Errors
-/// No such file, or one that cannot be read.
-pub fn get(dir: &impl AsFd, name: &str) -> Result<String> {
-    controller(name)?;
-    attach::kind(dir.as_fd())?;
-    file::read_at(dir, name).map_err(|e| Error::io(&e, format!("cannot read {name}")))
-}
-
 /// Writes the file.
 ///
 /// # Errors
@@ -54,6 +44,6 @@ mod tests {
         for bad in ["tasks", "cgroup.procs", "a/../b.c", ".x", "memory.", "../memory.max"] {
             assert!(controller(bad).is_err(), "{bad}");
         }
-        assert!(get(&std::fs::File::open("/tmp").unwrap(), "memory.max").is_err());
+        assert!(set(&std::fs::File::open("/tmp").unwrap(), "memory.max", "1").is_err());
     }
 }

@@ -3,17 +3,13 @@
 
 use super::Conf;
 use crate::keys::{Answer, Bad, Call, Key, Kind, Op};
-use crate::slot;
+use crate::{own, slot};
 
 /// All keys of this feature.
 pub static KEYS: &[Key<Conf>] = &[
     Key::own(
         "lxc.cgroup.*",
-        |op, call| match op {
-            Op::Set(c) => put(&mut c.v1, call),
-            Op::Get(c) => show(&c.v1, call, "lxc.cgroup."),
-            Op::Clear(c) => forget(&mut c.v1, call),
-        },
+        own!(v1, v1),
         "since: 1.0
          until: 6.0
          sub: cpu.shares
@@ -31,7 +27,7 @@ pub static KEYS: &[Key<Conf>] = &[
          bad: /lxc | a/../b
          default: lxc.payload.NAME and lxc.monitor.NAME
 
-         The directory below which the container's cgroups are made. Not together with the four keys below it.
+         The directory below which the container's cgroups are made. Not together with lxc.cgroup.dir.monitor and lxc.cgroup.dir.container.
          `lxc.cgroup.dir = lxc/web1`",
     ),
     Key::field(
@@ -73,7 +69,8 @@ pub static KEYS: &[Key<Conf>] = &[
          good: lxc
          bad: /
 
-         Where the monitor moves when the container's cgroups are removed. `lxc.cgroup.dir.monitor.pivot = lxc`",
+         Where the monitor moves when the container's cgroups are removed and no group above takes it back.
+         `lxc.cgroup.dir.monitor.pivot = lxc`",
     ),
     Key::field(
         "lxc.cgroup.relative",
@@ -88,11 +85,7 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
     Key::own(
         "lxc.cgroup2.*",
-        |op, call| match op {
-            Op::Set(c) => put(&mut c.v2, call),
-            Op::Get(c) => show(&c.v2, call, "lxc.cgroup2."),
-            Op::Clear(c) => forget(&mut c.v2, call),
-        },
+        own!(v2, v2),
         "since: 3.0
          sub: memory.max
          good: 512M | max
@@ -101,26 +94,33 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
 ];
 
-fn put(list: &mut Vec<(String, String)>, call: &Call<'_>) -> Answer {
-    if call.value.is_empty() {
-        return forget(list, call);
-    }
-    if call.sub.is_empty() {
-        return Err(Bad::new("the name of a file is missing"));
-    }
-    list.push((call.sub.to_string(), call.value.to_string()));
-    Ok(String::new())
+type Files = Vec<(String, String)>;
+
+fn v1(op: Op<'_, Files>, call: &Call<'_>) -> Answer {
+    files(op, call, "lxc.cgroup.")
 }
 
-fn show(list: &[(String, String)], call: &Call<'_>, prefix: &str) -> Answer {
-    Ok(if call.sub.is_empty() {
-        list.iter().map(|(file, text)| format!("{prefix}{file} = {text}\n")).collect()
-    } else {
-        list.iter().filter(|(file, _)| file == call.sub).map(|(_, text)| format!("{text}\n")).collect()
-    })
+fn v2(op: Op<'_, Files>, call: &Call<'_>) -> Answer {
+    files(op, call, "lxc.cgroup2.")
 }
 
-fn forget(list: &mut Vec<(String, String)>, call: &Call<'_>) -> Answer {
-    list.retain(|(file, _)| !call.sub.is_empty() && file != call.sub);
-    Ok(String::new())
+fn files(op: Op<'_, Files>, call: &Call<'_>, prefix: &str) -> Answer {
+    match op {
+        Op::Set(_) if !call.value.is_empty() && call.sub.is_empty() => Err(Bad::new("the name of a file is missing")),
+        Op::Set(list) if !call.value.is_empty() => {
+            list.push((call.sub.to_string(), call.value.to_string()));
+            Ok(String::new())
+        }
+        Op::Set(list) | Op::Clear(list) => {
+            list.retain(|(file, _)| !call.sub.is_empty() && file != call.sub);
+            Ok(String::new())
+        }
+        Op::Get(list) if call.sub.is_empty() => {
+            Ok(list.iter().map(|(file, text)| format!("{prefix}{file} = {text}\n")).collect())
+        }
+        Op::Get(list) => {
+            let mine = list.iter().filter(|(file, _)| file == call.sub);
+            Ok(mine.map(|(_, text)| format!("{text}\n")).collect())
+        }
+    }
 }

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use super::devices::{Program, Rule, Set};
-use super::groups::enable_controllers;
 use super::layout::{Host, Kind, Layout};
+use super::make::enable_controllers;
 use super::translate::{self, Resource, Size, Written};
 use super::{Conf, file};
 use crate::base::{Error, Result};

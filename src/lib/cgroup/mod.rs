@@ -18,10 +18,13 @@ mod leftover;
 mod limits;
 #[cfg(test)]
 mod live_tests;
+mod make;
 mod names;
+mod remove;
 pub mod translate;
 mod tree;
 
 pub use conf::Conf;
 pub use groups::{Groups, prepare};
 pub use layout::{Host, Kind, Layout};
+pub use names::check;

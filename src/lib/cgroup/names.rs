@@ -1,4 +1,4 @@
-//! What a container's groups are called, by its keys and lxc.conf. Pure text.
+//! What a container's groups are called, by its keys and lxc.conf. Pure text: makes no group.
 #![forbid(unsafe_code)]
 
 use super::Conf;
@@ -30,49 +30,62 @@ pub(crate) struct Names {
     pub(crate) pivot: String,
 }
 
-/// The names by the settings; `pattern` is `lxc.cgroup.pattern` of lxc.conf.
-pub(crate) fn names(conf: &Conf, name: &str, pattern: Option<&str>) -> Result<Names> {
-    let pair = (&conf.dir_monitor, &conf.dir_container);
-    let fine = conf.dir_pivot.is_some() || conf.dir_inner.is_some() || pair.0.is_some() || pair.1.is_some();
-    if conf.dir.is_some() && fine {
-        return Err(refuse("lxc.cgroup.dir cannot be combined with lxc.cgroup.dir.monitor and its kin")
-            .hint("keep lxc.cgroup.dir, or the lxc.cgroup.dir.* keys, not both"));
-    }
-    let pivot = checked(conf.dir_pivot.as_deref().unwrap_or("lxc.pivot"))?;
-    let stem = |path: String, suffix| -> Result<Stem> { Ok(Stem { path: checked(&path)?, suffix }) };
-    if let (Some(monitor), Some(payload)) = pair {
-        let inner = conf.dir_inner.clone();
-        return Ok(Names {
-            monitor: stem(monitor.clone(), false)?,
-            payload: stem(payload.clone(), false)?,
-            inner,
-            pivot,
-        });
-    }
-    if fine {
-        return Err(refuse("lxc.cgroup.dir.container and lxc.cgroup.dir.monitor must both be set"));
-    }
-    let (monitor, payload) = match (&conf.dir, pattern.filter(|p| !p.is_empty())) {
-        (Some(d), _) => (format!("{d}/lxc.monitor.{name}"), format!("{d}/lxc.payload.{name}")),
-        (None, Some(p)) => {
-            let p = p.replace("%n", name);
-            (format!("{p}/monitor"), format!("{p}/payload"))
-        }
-        (None, None) => (format!("lxc.monitor.{name}"), format!("lxc.payload.{name}")),
-    };
-    Ok(Names { monitor: stem(monitor, true)?, payload: stem(payload, true)?, inner: None, pivot })
+/// What does not go together among the keys of groups, in the words of a start and of `lxc-config --check`.
+///
+/// # Errors
+/// The first conflict; its text begins with the key.
+pub fn check(conf: &Conf) -> Result<()> {
+    names(conf, "name", None).map(drop)
 }
 
-/// The path without needless slashes; refuses what leads out of the base.
-fn checked(path: &str) -> Result<String> {
+/// The names by the settings; `pattern` is `lxc.cgroup.pattern` of lxc.conf.
+pub(crate) fn names(conf: &Conf, name: &str, pattern: Option<&str>) -> Result<Names> {
+    const MONITOR: &str = "lxc.cgroup.dir.monitor";
+    const PAYLOAD: &str = "lxc.cgroup.dir.container";
+    let fine = [
+        (MONITOR, &conf.dir_monitor),
+        (PAYLOAD, &conf.dir_container),
+        ("lxc.cgroup.dir.container.inner", &conf.dir_inner),
+    ];
+    let set = fine.iter().find(|(_, value)| value.is_some()).map(|(key, _)| *key);
+    if let (Some(_), Some(key)) = (&conf.dir, set) {
+        return Err(refuse(format!("lxc.cgroup.dir does not go together with {key}"))
+            .hint("keep lxc.cgroup.dir, or the keys below it, not both"));
+    }
+    // The pivot goes with all of them (seen on 5.0.2).
+    let pivot = checked("lxc.cgroup.dir.monitor.pivot", conf.dir_pivot.as_deref().unwrap_or("lxc.pivot"))?;
+    if let (Some(monitor), Some(payload)) = (&conf.dir_monitor, &conf.dir_container) {
+        let stem = |key, path: &str| -> Result<Stem> { Ok(Stem { path: checked(key, path)?, suffix: false }) };
+        let inner = conf.dir_inner.clone();
+        return Ok(Names { monitor: stem(MONITOR, monitor)?, payload: stem(PAYLOAD, payload)?, inner, pivot });
+    }
+    if let Some(key) = set {
+        let lacking: Vec<&str> =
+            fine[..2].iter().filter(|(_, value)| value.is_none()).map(|(lacking, _)| *lacking).collect();
+        return Err(refuse(format!("{key} needs {} too", lacking.join(" and "))).hint("set both, or none of them"));
+    }
+    let (key, monitor, payload) = match (&conf.dir, pattern.filter(|p| !p.is_empty())) {
+        (Some(d), _) => ("lxc.cgroup.dir", format!("{d}/lxc.monitor.{name}"), format!("{d}/lxc.payload.{name}")),
+        (None, Some(p)) => {
+            let p = p.replace("%n", name);
+            ("lxc.cgroup.pattern", format!("{p}/monitor"), format!("{p}/payload"))
+        }
+        (None, None) => ("lxc.cgroup.dir", format!("lxc.monitor.{name}"), format!("lxc.payload.{name}")),
+    };
+    let stem = |path: &str| -> Result<Stem> { Ok(Stem { path: checked(key, path)?, suffix: true }) };
+    Ok(Names { monitor: stem(&monitor)?, payload: stem(&payload)?, inner: None, pivot })
+}
+
+/// The path without needless slashes; refuses what leads out of the base, or is the base itself.
+fn checked(key: &str, path: &str) -> Result<String> {
     let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
     if parts.is_empty() || parts.contains(&"..") {
-        return Err(refuse(&format!("cgroup path \"{path}\" leads out of the base group")));
+        return Err(refuse(format!("{key} = {path}: not a group below the base group")));
     }
     Ok(parts.join("/"))
 }
 
-fn refuse(what: &str) -> Error {
+fn refuse(what: String) -> Error {
     Error::os(libc::EINVAL, what).stage("cgroup")
 }
 
@@ -98,7 +111,7 @@ mod tests {
     #[test]
     fn exact() {
         let mut conf = Conf { dir_monitor: Some("m".into()), ..Conf::default() };
-        assert!(names(&conf, "a", None).unwrap_err().what.contains("both"));
+        assert_eq!(check(&conf).unwrap_err().what, "lxc.cgroup.dir.monitor needs lxc.cgroup.dir.container too");
         conf.dir_container = Some("c/d".into());
         conf.dir_inner = Some("in".into());
         let n = names(&conf, "a", None).unwrap();

@@ -78,7 +78,7 @@ pub(super) fn refusal(severity: Severity, error: &Error) -> Problem {
 /// What does not fit together: errors make a start refuse.
 pub fn conflicts(config: &Config) -> Vec<Problem> {
     let mut all = Vec::new();
-    cgroup(config, &mut all);
+    all.extend(crate::cgroup::check(&config.cgroup).err().map(|e| refusal(Severity::Error, &e)));
     network(config, &mut all);
     if let Some(backend) = config.storage.backend.as_deref() {
         if config.storage.path.is_none() {
@@ -91,6 +91,7 @@ pub fn conflicts(config: &Config) -> Vec<Problem> {
             all.push(problem(Severity::Warning, "lxc.rootfs.path", text, Some(&hint)));
         }
     }
+    all.extend(crate::process::limits::check(&config.process).iter().map(|e| refusal(Severity::Error, e)));
     all.extend(crate::idmap::check(&config.idmap.maps).err().map(|e| refusal(Severity::Error, &e)));
     let host_net = config.network.devices.values().any(|d| d.kind == Kind::None);
     let decided = crate::namespace::decide(&config.namespace, !config.idmap.maps.is_empty(), host_net);
@@ -113,19 +114,6 @@ pub fn conflicts(config: &Config) -> Vec<Problem> {
 fn entry_fault(what: &str) -> (usize, &str) {
     let parts = what.strip_prefix("lxc.mount.entry:").and_then(|rest| rest.split_once(": "));
     parts.and_then(|(column, text)| Some((column.parse().ok()?, text))).unwrap_or((1, what))
-}
-
-fn cgroup(config: &Config, all: &mut Vec<Problem>) {
-    let c = &config.cgroup;
-    let parts = [&c.dir_monitor, &c.dir_container, &c.dir_pivot, &c.dir_inner];
-    if c.dir.is_some() && parts.iter().any(|p| p.is_some()) {
-        let text = "lxc.cgroup.dir does not go together with lxc.cgroup.dir.monitor, .container and their kin";
-        all.push(problem(Severity::Error, "lxc.cgroup.dir", text, Some("remove lxc.cgroup.dir")));
-    } else if c.dir_monitor.is_some() != c.dir_container.is_some() {
-        let text = "lxc.cgroup.dir.monitor and lxc.cgroup.dir.container must be set together";
-        let key = if c.dir_monitor.is_some() { "lxc.cgroup.dir.monitor" } else { "lxc.cgroup.dir.container" };
-        all.push(problem(Severity::Error, key, text, Some("set both")));
-    }
 }
 
 fn network(config: &Config, all: &mut Vec<Problem>) {
@@ -177,7 +165,7 @@ mod tests {
             "4:3: info: lxc.utsname is an old name of lxc.uts.name",
             "6:17: error: lxc.net.0.mtu = abc: not a number of bytes",
             "8:13: error: lxc.idmap = u 5 200000 10 overlaps lxc.idmap = u 0 100000 10",
-            "9:26: error: lxc.cgroup.dir.monitor and ",
+            "9:26: error: lxc.cgroup.dir.monitor needs lxc.cgroup.dir.container too",
             "10:28: error: lxc.mount.entry = a b none bind,create=x: ",
             "11:19: warning: lxc.rootfs.path: foo is no storage type",
         ];

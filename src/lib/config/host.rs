@@ -4,10 +4,10 @@
 
 use super::check::{problem, refusal};
 use super::{Config, Problem, Severity};
-use crate::base::Error;
-use crate::base::ids::{IdKind, IdMap};
+use crate::base::ids::IdKind;
+use crate::base::{Error, paths};
 use crate::hook::conf::When;
-use crate::idmap::{self, subid};
+use crate::idmap;
 use crate::network::conf::Kind;
 use crate::storage::overlay;
 use std::path::Path;
@@ -59,6 +59,10 @@ fn rootfs(config: &Config, all: &mut Vec<Problem>) {
         Ok(_) => {
             let what = format!("lxc.rootfs.path = {path}");
             let fault = match std::fs::metadata(path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    let what = paths::missing(Path::new(path)).map(|m| format!("lxc.rootfs.path = {m}"));
+                    Some(Error::io(&e, what.unwrap_or_default()))
+                }
                 Err(e) => Some(Error::io(&e, what)),
                 Ok(m) if !m.is_dir() => Some(Error::os(libc::ENOTDIR, what)),
                 Ok(_) => None,
@@ -67,10 +71,8 @@ fn rootfs(config: &Config, all: &mut Vec<Problem>) {
             all.extend(fault.map(|e| warning(&e.hint(hint))));
         }
     }
-    if let Some(dir) = conf.mount.as_deref().filter(|d| !Path::new(d).is_dir()) {
-        let text = format!("lxc.rootfs.mount = {dir}: no such directory");
-        all.push(problem(Severity::Warning, "lxc.rootfs.mount", text, Some(&format!("mkdir -p {dir}"))));
-    }
+    let fault = conf.mount.as_deref().and_then(|dir| crate::storage::rootfs::check_mount_point(Path::new(dir)).err());
+    all.extend(fault.as_ref().map(warning));
 }
 
 /// Ids that newuidmap(1) and newgidmap(1) will not map.
@@ -80,19 +82,8 @@ fn ids(config: &Config, all: &mut Vec<Problem>) {
     if maps.is_empty() || idmap::way(maps, &path) == idmap::Way::Direct {
         return;
     }
-    let uid = nix::unistd::getuid();
-    let number = uid.to_string();
-    let name = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| number.clone(), |u| u.name);
-    for (kind, file) in [(IdKind::Uid, "/etc/subuid"), (IdKind::Gid, "/etc/subgid")] {
-        let (ranges, _) = subid::parse(&std::fs::read(file).unwrap_or_default());
-        let own = |m: &IdMap| m.range == 1 && m.hostid == uid.as_raw();
-        for map in maps.iter().filter(|m| m.kind == kind && !own(m)) {
-            if !subid::granted(&ranges, &[&name, &number], map.hostid, map.range) {
-                let text = format!("lxc.idmap = {}: {file} does not grant {name} these ids", idmap::write::show(map));
-                let hint = format!("add the line {name}:{}:{} to {file}", map.hostid, map.range);
-                all.push(problem(Severity::Warning, "lxc.idmap", text, Some(&hint)));
-            }
-        }
+    for kind in [IdKind::Uid, IdKind::Gid] {
+        all.extend(idmap::not_granted(maps, kind).iter().map(warning));
     }
 }
 
@@ -119,12 +110,15 @@ fn hooks(config: &Config, all: &mut Vec<Problem>) {
         }
         for command in &config.hook.hooks[when as usize] {
             let program = command.split([' ', '\t']).next().unwrap_or_default();
-            if program.starts_with('/')
-                && let Err(e) = std::fs::metadata(program)
-            {
-                let key = format!("lxc.hook.{}", when.name());
-                all.push(warning(&Error::io(&e, format!("{key} = {command}"))));
-            }
+            let what = || format!("lxc.hook.{} = {command}", when.name());
+            let fault = match std::fs::metadata(program) {
+                _ if !program.starts_with('/') => None,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    Some(Error::new(format!("{}: there is no such command", what())))
+                }
+                found => found.err().map(|e| Error::io(&e, what())),
+            };
+            all.extend(fault.as_ref().map(warning));
         }
     }
 }

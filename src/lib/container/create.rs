@@ -82,7 +82,7 @@ impl Container {
         if done.is_err() && made_outside {
             let (parent, last) = (rootfs.parent(), rootfs.file_name());
             if let (Some(parent), Some(last)) = (parent, last) {
-                destroy::remove_below(parent, last, &[])?;
+                crate::storage::tree::remove_below(parent, last, &[])?;
             }
         }
         done?;
@@ -95,8 +95,9 @@ impl Container {
         let rootfs = want.dir.clone().unwrap_or_else(|| self.dir().join("rootfs"));
         make_path(&rootfs)?;
         if let Some((uid, gid)) = self.mapped_root() {
-            // Its own directory as well, since the container's root has to pass through it.
-            for path in [self.dir(), rootfs.clone()] {
+            // Its own directory as well, since the container's root has to pass through it. That comes last: once it is
+            // given away, somebody else may put what he likes in the rootfs's place.
+            for path in [rootfs.clone(), self.dir()] {
                 std::os::unix::fs::chown(&path, Some(uid), Some(gid))
                     .ctx(|| format!("Failed to give {} to the container's root", path.display()))?;
             }
@@ -104,6 +105,21 @@ impl Container {
         self.config_mut().set("lxc.rootfs.path", &format!("dir:{}", rootfs.display()))?;
         self.save()?;
         Ok(rootfs)
+    }
+
+    /// Makes the container's directory where it is missing. With an id map it becomes that of the container's root, who has
+    /// to pass through it. (A user who is not root cannot give it away; the group still lets that user in.)
+    pub(super) fn make_own_dir(&self) -> Result<()> {
+        let dir = self.dir();
+        make_dir(&dir)?;
+        if self.config().is_none_or(|c| c.idmap.maps.is_empty()) || !nix::unistd::geteuid().is_root() {
+            return Ok(());
+        }
+        let none =
+            || Error::os(libc::EINVAL, "lxc.idmap gives the container no root").hint("map user 0 and group 0 as well");
+        let (uid, gid) = self.mapped_root().ok_or_else(none)?;
+        std::os::unix::fs::chown(&dir, Some(uid), Some(gid))
+            .ctx(|| format!("Failed to give {} to the container's root", dir.display()))
     }
 
     /// The host's ids of the container's root, with an id map.

@@ -1,17 +1,13 @@
-//! Taking a container off the disk. Owns the rules of when that is refused, and the walk that removes a tree: below a
-//! directory descriptor, on one file system, never through a link.
+//! Taking a container off the disk. Owns the rules of when that is refused; the walk that removes a tree is `storage`'s.
 #![forbid(unsafe_code)]
 
 use super::Container;
 use crate::base::spawn::Command;
-use crate::base::{Context, Error, Result};
+use crate::base::{Error, Result};
 use crate::hook::conf::When;
-use crate::sys::path::{self, Resolve};
+use crate::storage::tree::remove_below;
 use crate::sys::process;
 use std::ffi::{CString, OsStr};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 impl Container {
@@ -165,73 +161,12 @@ fn remove_storage(lxcpath: &Path, name: &str, config: &crate::config::Config) ->
 /// # Errors
 /// Something cannot be removed.
 pub fn remove_dir(lxcpath: &Path, name: &str, keep_snaps: bool) -> Result<()> {
-    let keep: &[&OsStr] = if keep_snaps { &[OsStr::new("snaps")] } else { &[] };
-    remove_below(lxcpath, OsStr::new(name), keep)
-}
-
-/// Removes the tree `name` below `parent`; entries of its top named in `keep` stay, unless they are empty directories.
-///
-/// # Errors
-/// Something cannot be removed; a mount inside is not entered and is an error.
-pub fn remove_below(parent: &Path, name: &OsStr, keep: &[&OsStr]) -> Result<()> {
-    let what = || format!("Failed to remove {}", parent.join(name).display());
-    let dir = open_dir(path::cwd(), parent.as_os_str(), Resolve::Plain).ctx(what)?;
-    match path::statat(dir.as_fd(), &c(name).ctx(what)?, false) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.ctx(what)?,
-    };
-    let tree = match open_dir(dir.as_fd(), name, Resolve::BeneathNoLinks) {
-        Ok(tree) => tree,
-        // No directory, or a link: the name itself goes.
-        Err(_) => return path::unlinkat(dir.as_fd(), &c(name).ctx(what)?, false).ctx(what),
-    };
-    let device = path::fstat(tree.as_fd()).ctx(what)?.dev;
-    empty(&tree, device, keep).ctx(what)?;
-    match path::unlinkat(dir.as_fd(), &c(name).ctx(what)?, true) {
-        Err(e) if !keep.is_empty() && e.raw_os_error() == Some(libc::ENOTEMPTY) => Ok(()),
-        other => other.ctx(what),
-    }
-}
-
-fn c(name: &OsStr) -> io::Result<CString> {
-    CString::new(name.as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
-}
-
-fn open_dir(dir: BorrowedFd<'_>, name: &OsStr, how: Resolve) -> io::Result<OwnedFd> {
-    let flags = libc::O_RDONLY | libc::O_DIRECTORY | if how == Resolve::Plain { 0 } else { libc::O_NOFOLLOW };
-    path::openat2(dir, &c(name)?, flags, 0, how)
-}
-
-/// Removes everything below `dir` that lies on `device`. Depth costs a descriptor each, not stack for names.
-fn empty(dir: &OwnedFd, device: u64, keep: &[&OsStr]) -> io::Result<()> {
-    for name in names(dir)? {
-        if keep.contains(&name.as_os_str()) {
-            // Empty, it has nothing to keep.
-            let _ = path::unlinkat(dir.as_fd(), &c(&name)?, true);
-            continue;
-        }
-        let cname = c(&name)?;
-        match path::unlinkat(dir.as_fd(), &cname, false) {
-            Ok(()) => continue,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EISDIR | libc::EPERM)) => {}
-            Err(e) => return Err(e),
-        }
-        let below = open_dir(dir.as_fd(), &name, Resolve::BeneathNoLinks)?;
-        if path::fstat(below.as_fd())?.dev != device {
-            return Err(io::Error::from_raw_os_error(libc::EXDEV));
-        }
-        empty(&below, device, &[])?;
-        path::unlinkat(dir.as_fd(), &cname, true)?;
-    }
-    Ok(())
-}
-
-/// The names in a directory, by its descriptor.
-fn names(dir: &OwnedFd) -> io::Result<Vec<std::ffi::OsString>> {
-    let mut buf = [0; 32];
-    let link = path::proc_fd_path(dir.as_fd(), &mut buf);
-    std::fs::read_dir(OsStr::from_bytes(link.to_bytes()))?.map(|e| e.map(|e| e.file_name())).collect()
+    let name = OsStr::new(name);
+    let [snaps, config] = ["snaps", "config"].map(OsStr::new);
+    let keep: &[&OsStr] = if keep_snaps { &[snaps, config] } else { &[config] };
+    // The config last: without it a container whose rootfs cannot be removed now could not be destroyed later either.
+    remove_below(lxcpath, name, keep)?;
+    remove_below(lxcpath, name, keep.get(..keep.len() - 1).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub fn destroy_ephemeral(lxcpath: &Path, name: &str) -> Result<()> {
 fn log_as_configured(conf: &LogConf) {
     let level = conf.level.and_then(|l| log::Level::from_number(i32::from(l)));
     let file = log::apply_config(level, conf.file.as_deref().map(Path::new));
-    let syslog = conf.syslog.as_deref().map_or(Ok(()), log::apply_syslog);
+    let syslog = conf.syslog.as_deref().map_or(Ok(()), |f| log::apply_syslog(&f.to_ascii_lowercase()));
     for e in [file, syslog].into_iter().filter_map(Result::err) {
         crate::log_warn!("{e}");
     }

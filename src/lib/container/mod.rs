@@ -141,9 +141,18 @@ impl Container {
     /// # Errors
     /// The directory or the file cannot be written; the old file is then intact.
     pub fn save(&mut self) -> Result<()> {
-        create::make_dir(&self.dir())?;
+        self.make_own_dir()?;
         let file = self.config_file();
         self.config_mut().save(&file)
+    }
+
+    /// Writes the config elsewhere. The container's own directory is made all the same: LXD relies on its owner.
+    ///
+    /// # Errors
+    /// As [`Container::save`].
+    pub fn save_as(&mut self, file: &Path) -> Result<()> {
+        self.make_own_dir()?;
+        self.config_mut().save(file)
     }
 
     /// A connection to its monitor, for questions.

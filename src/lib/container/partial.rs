@@ -30,7 +30,10 @@ pub struct Marker {
 impl Container {
     /// Whether a creation is under way or was broken off.
     pub fn creation(&self) -> Creation {
-        match OpenOptions::new().read(true).write(true).open(self.dir().join("partial")) {
+        // The directory may be the container's root's: a link put in its place is no marker.
+        let mut how = OpenOptions::new();
+        how.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        match how.open(self.dir().join("partial")) {
             Err(_) => Creation::None,
             Ok(file) => match fsops::lock_file(&file, true, false) {
                 Ok(true) => Creation::Died,

@@ -151,7 +151,7 @@ impl Container {
         for snap in self.snapshots()? {
             self.snapshot_named(&snap.name)?.destroy()?;
         }
-        super::destroy::remove_below(&self.dir(), OsStr::new("snaps"), &[])
+        crate::storage::tree::remove_below(&self.dir(), OsStr::new("snaps"), &[])
     }
 
     /// Removes all its snapshots, then the container.

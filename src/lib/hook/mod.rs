@@ -1,4 +1,5 @@
-//! Feature `hook`: scripts that run on a container's way (lxc.hook.*).
+//! Feature `hook`: scripts that run on a container's way (lxc.hook.*). Renders and runs one; when
+//! which runs is `runtime`'s.
 #![forbid(unsafe_code)]
 
 pub mod conf;

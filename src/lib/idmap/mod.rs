@@ -1,4 +1,5 @@
-//! Feature `idmap`: user and group id maps (lxc.idmap).
+//! Feature `idmap`: user and group id maps (lxc.idmap). Owns no decision about who
+//! needs one.
 #![forbid(unsafe_code)]
 
 pub mod conf;
@@ -7,4 +8,4 @@ pub mod subid;
 pub mod write;
 
 pub use conf::Conf;
-pub use write::{Way, check, root_ids, way, write};
+pub use write::{Way, check, not_granted, root_ids, way, write};

@@ -2,6 +2,7 @@
 //! /proc/PID/uid_map and gid_map. Decides and renders; runs the helpers; knows no container.
 #![forbid(unsafe_code)]
 
+use super::subid;
 use crate::base::ids::{IdKind, IdMap};
 use crate::base::spawn::Command;
 use crate::base::{Context, Error, Result};
@@ -137,12 +138,32 @@ fn write_direct(maps: &[IdMap], kind: IdKind, pid: i32) -> Result<()> {
     std::fs::write(&path, text).ctx(|| format!("writing the id map to {path}"))
 }
 
+/// The maps that subuid(5) or subgid(5) does not grant the caller, so that newuidmap(1) or newgidmap(1) will refuse them.
+pub fn not_granted(maps: &[IdMap], kind: IdKind) -> Vec<Error> {
+    let file = if kind == IdKind::Uid { "/etc/subuid" } else { "/etc/subgid" };
+    let uid = nix::unistd::getuid();
+    let number = uid.to_string();
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| number.clone(), |u| u.name);
+    let (ranges, _) = subid::parse(&std::fs::read(file).unwrap_or_default());
+    let own = |m: &IdMap| m.range == 1 && m.hostid == uid.as_raw();
+    let wanted = maps.iter().filter(|m| m.kind == kind && !own(m));
+    let lacking = wanted.filter(|m| !subid::granted(&ranges, &[&name, &number], m.hostid, m.range));
+    let error = |m: &IdMap| {
+        Error::new(format!("lxc.idmap = {}: {file} does not grant {name} these ids", show(m)))
+            .hint(format!("add the line {name}:{}:{} to {file}", m.hostid, m.range))
+    };
+    lacking.map(error).collect()
+}
+
 fn run_helper(tool: &Path, args: &[String], maps: &[IdMap], kind: IdKind, file: &str) -> Result<()> {
     let (status, said) = Command::new(tool).args(args).collect()?;
     if status.success() {
         return Ok(());
     }
     let said = said.first().map_or("no word", String::as_str);
+    if let Some(e) = not_granted(maps, kind).into_iter().next() {
+        return Err(Error { what: format!("{} ({said})", e.what), ..e });
+    }
     let own = maps.iter().filter(|m| m.kind == kind);
     let wants = own.map(|m| format!("root:{}:{}", m.hostid, m.range)).collect::<Vec<_>>().join(" and ");
     Err(Error::new(format!("{} refused the id map: {said}", tool.display()))

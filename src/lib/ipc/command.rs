@@ -6,11 +6,14 @@ pub use super::address::address;
 use super::state::{MAX_STATE, State};
 use super::wire::{self, CgroupCtx, CgroupFd, Cmd, ConsoleLog, DeviceItem, Head, Msg, Wanted};
 use crate::base::Error;
+use crate::sys::cred;
 use crate::sys::scm::{self, Cred, Fds};
+use crate::sys::socket::peer_cred;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
 use nix::sys::time::TimeVal;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -228,11 +231,28 @@ impl Client {
         }
         loop {
             match connect(fd.as_raw_fd(), addr) {
-                Ok(()) => return Ok(fd),
+                Ok(()) => break,
                 Err(nix::Error::EINTR) => {}
                 Err(e) => return Err(nixed(e)),
             }
         }
+        let peer = peer_cred(&fd).map_err(|e| Fail::io(&e))?;
+        if self.may_speak(peer.uid) { Ok(fd) } else { Err(Fail::NotRunning) }
+    }
+
+    /// Whether a process of this user can be the container's monitor. An abstract name is whoever's who binds it first: a
+    /// stranger at the name of a stopped container must not tell root which process to enter.
+    fn may_speak(&self, uid: u32) -> bool {
+        if uid == 0 || uid == cred::euid() || self.name.is_empty() {
+            return true;
+        }
+        // The container of another user: it is in a directory of his. What cannot be looked at is believed.
+        let owner = |dir: &Path| std::fs::metadata(dir).map(|m| m.uid());
+        let found = owner(&self.lxcpath.join(&self.name)).or_else(|e| match e.kind() {
+            io::ErrorKind::NotFound => owner(&self.lxcpath),
+            _ => Err(e),
+        });
+        found.map_or_else(|e| e.kind() == io::ErrorKind::PermissionDenied, |owner| owner == uid)
     }
 
     /// Sends a request on a new connection. Credentials are the kernel's unless the ids differ: explicit ones carry the
@@ -638,6 +658,22 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stranger_does_not_speak_for_a_container() {
+        let dir = std::env::temp_dir().join(format!("lxc-ipc-owner-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("c1")).unwrap();
+        let me = cred::euid();
+        let c = Client::new(&dir, "c1");
+        assert!(c.may_speak(0) && c.may_speak(me) && !c.may_speak(me + 12345));
+        assert!(!Client::new(&dir, "none").may_speak(me + 12345), "nor for one without a directory");
+        assert!(!Client::new("/nonexistent/store", "c1").may_speak(me + 12345));
+        if me == 0 {
+            std::os::unix::fs::chown(dir.join("c1"), Some(12345), None).unwrap();
+            assert!(c.may_speak(12345), "its owner does");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 
     #[test]
     fn nobody_listening_is_stopped() {

@@ -36,8 +36,13 @@ fn plain_name<'a>(socket: &'a [u8], lxcpath: &[u8]) -> Option<&'a str> {
     std::str::from_utf8(name).ok().filter(|n| !n.is_empty() && !n.contains('/'))
 }
 
+/// A name that can be a container's: any user may bind any socket, and what is listed reaches terminals.
+fn is_printable(name: &str) -> bool {
+    !name.chars().any(char::is_control)
+}
+
 /// The names of the containers of the store `lxcpath` that run (a monitor listens), sorted. Sockets with a hashed name
-/// are asked who they are.
+/// are asked who they are; a name with control characters is nobody's.
 ///
 /// # Errors
 /// /proc/net/unix cannot be read.
@@ -57,6 +62,7 @@ pub fn active_names(lxcpath: &Path) -> Result<Vec<String>> {
             }
         }
     }
+    names.retain(|n| is_printable(n));
     names.sort_unstable();
     names.dedup();
     Ok(names)
@@ -81,5 +87,6 @@ mod tests {
         assert_eq!(plain_name(all[1], b"/s"), None);
         assert_eq!(plain_name(b"/s/a/b/command", b"/s"), None);
         assert_eq!(plain_name(b"/s//command", b"/s"), None);
+        assert!(is_printable("a b") && !is_printable("a\u{1b}[31mb") && !is_printable("a\tb"));
     }
 }

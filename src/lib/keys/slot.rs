@@ -69,6 +69,20 @@ macro_rules! slot {
     };
 }
 
+/// The function of a key whose field a function of the feature sets, shows and clears, by its type alone:
+/// `own!(environment, variables)`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! own {
+    ($field:ident, $f:expr) => {
+        |op, call| match op {
+            $crate::keys::Op::Set(c) => $f($crate::keys::Op::Set(&mut c.$field), call),
+            $crate::keys::Op::Get(c) => $f($crate::keys::Op::Get(&c.$field), call),
+            $crate::keys::Op::Clear(c) => $f($crate::keys::Op::Clear(&mut c.$field), call),
+        }
+    };
+}
+
 /// Stores `text` in the field.
 ///
 /// # Errors

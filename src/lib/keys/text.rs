@@ -2,7 +2,7 @@
 //! clear removes, a MAC template is filled in where it stands. Knows no key.
 #![forbid(unsafe_code)]
 
-use super::syntax::{Item, Lines, trim};
+use super::syntax::{Item, Lines};
 use super::value::is_blank;
 
 /// The text.
@@ -65,13 +65,6 @@ impl Text {
         }
     }
 
-    /// Replaces the bytes from `at` by others of the same length.
-    pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(place) = self.0.get_mut(at..at + bytes.len()) {
-            place.copy_from_slice(bytes);
-        }
-    }
-
     /// Replaces the value of every line whose key `change` has something to say on.
     pub fn rewrite(&mut self, mut change: impl FnMut(&str, &str) -> Option<String>) {
         let mut edits = Vec::new();
@@ -94,11 +87,6 @@ impl Text {
     pub fn clear(&mut self) {
         self.0.clear();
     }
-
-    /// Whether any line but blank ones and comments is there.
-    pub fn has_settings(&self) -> bool {
-        Lines::new(&self.0).any(|l| l.parse() != Item::Nothing && !trim(l.bytes).is_empty())
-    }
 }
 
 #[cfg(test)]
@@ -114,8 +102,6 @@ mod tests {
         assert_eq!(text.bytes(), b"# a\r\n\nlxc.b=2\n\xff\nlxc.c = x\n");
         text.rewrite(|k, v| (k == "lxc.b").then(|| format!("{v}{v}")));
         assert_eq!(text.bytes(), b"# a\r\n\nlxc.b=22\n\xff\nlxc.c = x\n");
-        assert!(text.has_settings());
         text.clear();
-        assert!(!text.has_settings());
     }
 }

@@ -7,6 +7,7 @@ use super::fstab::{self, Line};
 use crate::base::facts::Facts;
 use crate::base::mount_options::{IdmapSource, MountOptions};
 use crate::base::op::{Act, At, MountOp, Op, Source, Target, cstring};
+use crate::base::owned_dir;
 use crate::base::{Error, Result};
 use std::path::{Component, Path, PathBuf};
 
@@ -138,12 +139,11 @@ fn make_overlay_dirs(line: &Line, facts: &Facts) -> Result<()> {
     for key in ["upperdir", "workdir"] {
         let Some(dir) = line.options.data_value(key).map(Path::new) else { continue };
         let plain = dir.components().all(|c| !matches!(c, Component::ParentDir));
-        if plain && dir.starts_with(&own) && dir != own && !dir.is_dir() {
-            std::fs::create_dir_all(dir)
+        let Some(below) = dir.strip_prefix(&own).ok().filter(|b| plain && !b.as_os_str().is_empty()) else { continue };
+        if !dir.is_dir() {
+            std::fs::create_dir_all(&own)
+                .and_then(|()| owned_dir::make(&own, below, facts.host_root()))
                 .map_err(|e| Error::io(&e, format!("{}: make {}", line.origin, dir.display())).stage("mount"))?;
-            let (uid, gid) = facts.host_root();
-            std::os::unix::fs::chown(dir, Some(uid), Some(gid))
-                .map_err(|e| Error::io(&e, format!("{}: chown {}", line.origin, dir.display())).stage("mount"))?;
         }
     }
     Ok(())

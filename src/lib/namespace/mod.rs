@@ -1,4 +1,5 @@
 //! Feature `namespace`: which namespaces are new, kept or joined (lxc.namespace.*, lxc.time.*).
+//! Decides, and enters none.
 #![forbid(unsafe_code)]
 
 pub mod conf;

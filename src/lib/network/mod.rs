@@ -8,6 +8,7 @@ pub mod keys;
 mod prepare;
 pub mod rtnl;
 pub mod usernet;
+mod values;
 
 pub use act::{Network, ScriptCall, prepare};
 pub use conf::Conf;

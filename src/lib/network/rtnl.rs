@@ -102,14 +102,6 @@ impl Rtnl {
         self.0.get(&m).map(|r| to_link(&r))
     }
 
-    /// The link of this index.
-    ///
-    /// # Errors
-    /// ENODEV.
-    pub fn link_at(&mut self, index: u32) -> io::Result<Link> {
-        self.0.get(&Message::new(RTM_GETLINK, 0, &ifinfo(index, 0))).map(|r| to_link(&r))
-    }
-
     /// All links.
     ///
     /// # Errors

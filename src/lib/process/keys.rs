@@ -5,7 +5,7 @@ use super::Conf;
 use crate::base::units;
 use crate::keys::slot::lines;
 use crate::keys::{Answer, Bad, Call, Key, Kind, Op, value};
-use crate::slot;
+use crate::{own, slot};
 
 /// All keys of this feature.
 pub static KEYS: &[Key<Conf>] = &[
@@ -22,11 +22,7 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
     Key::own(
         "lxc.environment",
-        |op, call| match op {
-            Op::Set(c) => env_set(&mut c.environment, call),
-            Op::Get(c) => Ok(lines(&c.environment)),
-            Op::Clear(c) => env_clear(&mut c.environment),
-        },
+        own!(environment, variables),
         "since: 1.1
          good: TERM=linux | A=b c
          bad: NO_SUCH_VARIABLE_ANYWHERE
@@ -36,11 +32,7 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
     Key::own(
         "lxc.environment.hooks",
-        |op, call| match op {
-            Op::Set(c) => env_set(&mut c.environment_hooks, call),
-            Op::Get(c) => Ok(lines(&c.environment_hooks)),
-            Op::Clear(c) => env_clear(&mut c.environment_hooks),
-        },
+        own!(environment_hooks, variables),
         "since: 7.0
          good: STAGE=test
          bad: NO_SUCH_VARIABLE_ANYWHERE
@@ -49,11 +41,7 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
     Key::own(
         "lxc.environment.runtime",
-        |op, call| match op {
-            Op::Set(c) => env_set(&mut c.environment_runtime, call),
-            Op::Get(c) => Ok(lines(&c.environment_runtime)),
-            Op::Clear(c) => env_clear(&mut c.environment_runtime),
-        },
+        own!(environment_runtime, variables),
         "since: 7.0
          good: LANG=C.UTF-8
          bad: NO_SUCH_VARIABLE_ANYWHERE
@@ -123,7 +111,7 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
     Key::own(
         "lxc.init.groups",
-        init_groups,
+        own!(init_groups, groups),
         "since: 4.0
          good: 27,44 | 5
          bad: 5,x | ,
@@ -166,7 +154,7 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
     Key::own(
         "lxc.prlimit.* lxc.limit.*",
-        prlimit,
+        own!(prlimits, prlimit),
         "since: 2.1
          sub: nofile
          good: 1024 | 1024:2048 | unlimited | 10 : unlimited
@@ -177,7 +165,7 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
     Key::own(
         "lxc.proc.*",
-        proc,
+        own!(procs, proc),
         "since: 3.0
          sub: oom_score_adj
          good: 10 | -5
@@ -252,7 +240,7 @@ pub static KEYS: &[Key<Conf>] = &[
     ),
     Key::own(
         "lxc.sysctl.*",
-        sysctl,
+        own!(sysctls, sysctl),
         "since: 3.0
          sub: net.ipv4.ip_forward
          good: 1 | 4 4 1 7
@@ -288,40 +276,35 @@ fn arch(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
     }
 }
 
-fn env_set(list: &mut Vec<String>, call: &Call<'_>) -> Answer {
-    if call.value.is_empty() {
-        list.clear();
-    } else if call.value.contains('=') {
-        list.push(call.value.to_string());
-    } else {
-        let value = std::env::var(call.value)
-            .map_err(|_| Bad::os(libc::ENOENT, "no such variable in the caller's environment"))?;
-        list.push(format!("{}={value}", call.value));
+fn variables(op: Op<'_, Vec<String>>, call: &Call<'_>) -> Answer {
+    match op {
+        Op::Get(list) => return Ok(lines(list)),
+        Op::Set(list) if call.value.contains('=') => list.push(call.value.to_string()),
+        Op::Set(list) if !call.value.is_empty() => {
+            let value = std::env::var(call.value)
+                .map_err(|_| Bad::os(libc::ENOENT, "no such variable in the caller's environment"))?;
+            list.push(format!("{}={value}", call.value));
+        }
+        Op::Set(list) | Op::Clear(list) => list.clear(),
     }
     Ok(String::new())
 }
 
-fn env_clear(list: &mut Vec<String>) -> Answer {
-    list.clear();
-    Ok(String::new())
-}
-
-fn init_groups(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
+fn groups(op: Op<'_, Vec<u32>>, call: &Call<'_>) -> Answer {
     match op {
-        Op::Set(c) if call.value.is_empty() => c.init_groups.clear(),
-        Op::Set(c) => {
+        Op::Set(list) if !call.value.is_empty() => {
             let parts = call.value.split(',').filter(|p| !p.is_empty());
             let ids = parts.map(value::unsigned).collect::<Result<Vec<_>, _>>()?;
             if ids.is_empty() {
                 return Err(Bad::new("no group id"));
             }
-            c.init_groups.extend(ids);
+            list.extend(ids);
         }
-        Op::Get(c) => {
-            let ids: Vec<_> = c.init_groups.iter().map(|id| (*id as i32).to_string()).collect();
+        Op::Get(list) => {
+            let ids: Vec<_> = list.iter().map(|id| (*id as i32).to_string()).collect();
             return Ok(ids.join(","));
         }
-        Op::Clear(c) => c.init_groups.clear(),
+        Op::Set(list) | Op::Clear(list) => list.clear(),
     }
     Ok(String::new())
 }
@@ -346,13 +329,13 @@ fn limit_text(soft: u64, hard: u64) -> String {
     if soft == hard { one(soft) } else { format!("{}:{}", one(soft), one(hard)) }
 }
 
-fn prlimit(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
+fn prlimit(op: Op<'_, Vec<(String, u64, u64)>>, call: &Call<'_>) -> Answer {
     match op {
-        Op::Set(c) | Op::Clear(c) if call.value.is_empty() => {
-            c.prlimits.retain(|(name, ..)| !call.sub.is_empty() && name != call.sub);
+        Op::Set(list) | Op::Clear(list) if call.value.is_empty() => {
+            list.retain(|(name, ..)| !call.sub.is_empty() && name != call.sub);
         }
         Op::Clear(_) => {}
-        Op::Set(c) => {
+        Op::Set(list) => {
             if call.sub.is_empty() {
                 return Err(Bad::new("the name of a limit is missing: lxc.prlimit.NAME"));
             }
@@ -361,19 +344,19 @@ fn prlimit(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
                 Some((soft, hard)) => (limit(soft)?, limit(hard)?),
                 None => (limit(call.value)?, limit(call.value)?),
             };
-            match c.prlimits.iter_mut().find(|(name, ..)| name == call.sub) {
+            match list.iter_mut().find(|(name, ..)| name == call.sub) {
                 Some(old) => (old.1, old.2) = (soft, hard),
-                None => c.prlimits.push((call.sub.to_string(), soft, hard)),
+                None => list.push((call.sub.to_string(), soft, hard)),
             }
         }
-        Op::Get(c) if call.sub.is_empty() => {
+        Op::Get(list) if call.sub.is_empty() => {
             let line = |(name, soft, hard): &(String, u64, u64)| {
                 format!("lxc.prlimit.{name} = {}\n", limit_text(*soft, *hard))
             };
-            return Ok(c.prlimits.iter().map(line).collect());
+            return Ok(list.iter().map(line).collect());
         }
-        Op::Get(c) => {
-            let found = c.prlimits.iter().find(|(name, ..)| name == call.sub);
+        Op::Get(list) => {
+            let found = list.iter().find(|(name, ..)| name == call.sub);
             return Ok(found.map(|(_, soft, hard)| limit_text(*soft, *hard)).unwrap_or_default());
         }
     }
@@ -406,20 +389,10 @@ fn named(op: Op<'_, Vec<(String, String)>>, call: &Call<'_>, prefix: &str, repla
     Ok(String::new())
 }
 
-fn sysctl(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
-    let op = match op {
-        Op::Set(c) => Op::Set(&mut c.sysctls),
-        Op::Get(c) => Op::Get(&c.sysctls),
-        Op::Clear(c) => Op::Clear(&mut c.sysctls),
-    };
+fn sysctl(op: Op<'_, Vec<(String, String)>>, call: &Call<'_>) -> Answer {
     named(op, call, "lxc.sysctl.", true)
 }
 
-fn proc(op: Op<'_, Conf>, call: &Call<'_>) -> Answer {
-    let op = match op {
-        Op::Set(c) => Op::Set(&mut c.procs),
-        Op::Get(c) => Op::Get(&c.procs),
-        Op::Clear(c) => Op::Clear(&mut c.procs),
-    };
+fn proc(op: Op<'_, Vec<(String, String)>>, call: &Call<'_>) -> Answer {
     named(op, call, "lxc.proc.", false)
 }

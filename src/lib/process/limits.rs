@@ -62,6 +62,12 @@ pub fn limits(conf: &Conf) -> Result<Vec<Limit>> {
         .collect()
 }
 
+/// What a start refuses of the limits, settings and files.
+pub fn check(conf: &Conf) -> Vec<Error> {
+    let all = [limits(conf).err(), sysctl_ops(conf).err(), procs(conf).err()];
+    all.into_iter().flatten().collect()
+}
+
 /// Turns the dotted name of `lxc.sysctl.` or `lxc.proc.` into a path; refuses what would leave the directory.
 fn dotted(key: &str, name: &str) -> Result<String> {
     let path = name.replace('.', "/");

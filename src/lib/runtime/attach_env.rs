@@ -149,11 +149,6 @@ impl Command {
         Ok(Self { name, tries, args, scripts: Vec::new() })
     }
 
-    /// Whether the name was searched for on the PATH.
-    pub fn searched(&self) -> bool {
-        !self.name.as_bytes().contains(&b'/')
-    }
-
     /// The name of the program.
     pub fn name(&self) -> &CStr {
         &self.name
@@ -212,9 +207,9 @@ mod tests {
         let env = environment(caller(), false, &[], "", &[]);
         let c = Command::new(&[c"ls".into(), c"-l".into()], &env).expect("renders");
         assert_eq!(c.tries, [(c"/p/ls".to_owned(), 0), (c"./ls".to_owned(), 0)]);
-        assert!(c.searched() && c.scripts.len() == 2);
+        assert_eq!(c.scripts.len(), 2);
         let c = Command::new(&[c"/bin/ls".into()], &env).expect("renders");
-        assert_eq!((c.tries.len(), c.searched()), (1, false));
+        assert_eq!(c.tries.len(), 1);
         assert!(Command::new(&[], &env).is_err());
         let bare = Command::new(&[c"ls".into()], &Env::default()).expect("renders");
         assert_eq!(bare.tries, [(c"/bin/ls".to_owned(), 0), (c"/usr/bin/ls".to_owned(), 0)]);

@@ -1,4 +1,4 @@
-//! The seccomp program that an attached process shares with its container.
+//! The seccomp program that an attached process shares with its container. Compiles none of its own.
 #![forbid(unsafe_code)]
 
 use crate::base::Result;

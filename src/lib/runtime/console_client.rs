@@ -5,10 +5,11 @@
 use super::relay::{Escape, Modes, Relay, Shown};
 use crate::base::{Context, Error, Result};
 use crate::ipc::command::{Client, Fail};
-use crate::sys::poll::{EPOLLIN, Epoll, POLLIN, PollFd, poll};
+use crate::sys::poll::{POLLIN, PollFd, poll};
 use crate::sys::signal::{self, SigSet};
 use crate::sys::{fd, process};
 use nix::libc;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a session is to be.
@@ -85,8 +86,11 @@ pub fn run(client: &Client, session: &Session) -> Result<Option<i32>> {
 /// An input that gives bytes as they come.
 fn check_input(raw: i32) -> Result<()> {
     let input = fd::borrow(raw).ctx(|| "Failed to add stdin handler".into())?;
-    let probe = Epoll::new().and_then(|e| e.add(input, 0, EPOLLIN));
-    probe.map_err(|e| Error::io(&e, "Failed to add stdin handler").hint("standard input must be a terminal or a pipe"))
+    let probe =
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).and_then(|e| e.add(input, EpollEvent::new(EpollFlags::EPOLLIN, 0)));
+    probe.map_err(|e| {
+        Error::io(&e.into(), "Failed to add stdin handler").hint("standard input must be a terminal or a pipe")
+    })
 }
 
 /// Moves bytes until the session is over.

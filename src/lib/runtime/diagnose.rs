@@ -3,16 +3,16 @@
 #![forbid(unsafe_code)]
 
 use super::interp::Fault;
-use crate::base::Error;
 use crate::base::facts::Facts;
 use crate::base::op::{Act, At, Op, Source};
+use crate::base::{Error, paths};
 use crate::sys::path;
 use nix::libc;
 use std::ffi::CStr;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The stages that messages name, so that one can come back over a socket.
 const STAGES: [&str; 27] = [
@@ -52,8 +52,8 @@ pub fn stage(name: &str) -> &'static str {
 
 /// An op of the child failed.
 pub fn op(op: &Op, fault: Fault, facts: &Facts) -> Error {
-    if let Some(how) = super::host_hooks::said(fault.status) {
-        return Error::new(format!("{}: the script {how}", op.object)).stage(op.stage);
+    if let Some(how) = super::host_hooks::script_said(fault.status) {
+        return Error::new(format!("{}: {how}", op.object)).stage(op.stage);
     }
     let error = Error::os(fault.errno, op.object.clone()).stage(op.stage);
     match hint(op, fault.errno, facts) {
@@ -128,13 +128,11 @@ fn path_of(path: &CStr) -> &Path {
 fn path_trouble(path: &Path, errno: i32, what: &str) -> Option<(Option<String>, String)> {
     match errno {
         libc::ENOENT => {
-            let gone = first_missing(path)?;
-            let text = if gone == path {
-                format!("{what} {} does not exist", path.display())
-            } else {
-                format!("{what} {}: {} does not exist", path.display(), gone.display())
-            };
-            Some((Some(text), format!("create it, or correct the path: ls -ld {}", gone.display())))
+            let gone = paths::first_missing(path)?;
+            Some((
+                Some(format!("{what} {}", paths::missing(path)?)),
+                format!("create it, or correct the path: ls -ld {}", gone.display()),
+            ))
         }
         libc::EACCES => {
             let shut = path.ancestors().filter(|a| !may_pass(a)).last()?;
@@ -144,13 +142,6 @@ fn path_trouble(path: &Path, errno: i32, what: &str) -> Option<(Option<String>, 
         }
         _ => None,
     }
-}
-
-/// The first component, from the top, that does not exist.
-pub fn first_missing(path: &Path) -> Option<PathBuf> {
-    let mut all: Vec<&Path> = path.ancestors().collect();
-    all.reverse();
-    all.into_iter().find(|p| !p.as_os_str().is_empty() && std::fs::symlink_metadata(p).is_err()).map(Path::to_path_buf)
 }
 
 fn may_pass(dir: &Path) -> bool {

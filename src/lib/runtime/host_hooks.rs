@@ -31,10 +31,21 @@ pub fn run(key: &str, hook: &Rendered, interrupt: Option<&Interrupt>) -> Result<
     {
         i.check().map_err(|e| Error { what: format!("{key} = {}: {}", hook.command, e.what), ..e })?;
     }
-    match said(status.raw) {
+    match script_said(status.raw) {
         None => Ok(()),
-        Some(how) => Err(Error::new(format!("{key} = {}: the script {how}", hook.command)).stage("hook")),
+        Some(how) => Err(Error::new(format!("{key} = {}: {how}", hook.command)).stage("hook")),
     }
+}
+
+/// How a script ended, in words; `None` for success.
+pub fn script_said(status: i32) -> Option<String> {
+    let how = said(status)?;
+    let why = match how.as_str() {
+        "exited with status 126" => "it cannot be executed: ",
+        "exited with status 127" => "there is no such command: ",
+        _ => "",
+    };
+    Some(format!("{why}the script {how}"))
 }
 
 /// A wait status in words; `None` for success.
@@ -43,11 +54,7 @@ pub fn said(status: i32) -> Option<String> {
     if status == 0 {
         None
     } else if WIFEXITED(status) {
-        Some(match WEXITSTATUS(status) {
-            126 => "exited with status 126: it cannot be executed".to_string(),
-            127 => "exited with status 127: there is no such command".to_string(),
-            n => format!("exited with status {n}"),
-        })
+        Some(format!("exited with status {}", WEXITSTATUS(status)))
     } else if WIFSIGNALED(status) {
         Some(format!("was killed by signal {}", WTERMSIG(status)))
     } else {

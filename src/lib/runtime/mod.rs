@@ -1,4 +1,5 @@
 //! A container's life: the plan of a start, its steps, the child that carries them out, the monitor that stays.
+//! Owns neither a feature's acts nor what is on disk when nothing runs.
 #![forbid(unsafe_code)]
 
 pub mod answer;

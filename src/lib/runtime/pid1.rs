@@ -223,7 +223,7 @@ mod tests {
     fn in_namespace(command: &[&str], then: impl FnOnce(i32)) -> Option<i32> {
         let argv: Vec<CString> = command.iter().map(|w| CString::new(*w).expect("no NUL")).collect();
         let exec = Exec { paths: vec![argv[0].clone()], args: ExecArgs::new(&argv, &[c"PATH=/bin:/usr/bin".into()]) };
-        let flags = ns::CLONE_NEWPID | ns::CLONE_NEWNS;
+        let flags = libc::CLONE_NEWPID as u64 | ns::CLONE_NEWNS;
         let child = process::clone3(&Clone3 { flags, ..Clone3::default() }, || -> Never {
             let none = SigSet::empty();
             let _ = signal::set_mask(&none);

@@ -25,8 +25,19 @@ fn backend(c: &Config, name: &str) -> bool {
     c.storage.backend.as_deref() == Some(name)
 }
 
+fn kernel_has(file: &str) -> bool {
+    std::path::Path::new(file).exists()
+}
+
 /// The table, sorted.
 pub const TABLE: &[Refused] = &[
+    Refused {
+        setting: "lxc.apparmor.raw (with lxc.apparmor.profile = generated, on a kernel with AppArmor)",
+        asks: |c| {
+            let generated = c.security.apparmor_profile.as_deref() == Some("generated");
+            generated && !c.security.apparmor_raw.is_empty() && kernel_has("/sys/kernel/security/apparmor")
+        },
+    },
     Refused { setting: "lxc.net.[i].l2proxy = 1", asks: |c| device(c, |d| d.l2proxy) },
     Refused { setting: "lxc.net.[i].type = ipvlan", asks: |c| device(c, |d| d.kind == Kind::Ipvlan) },
     Refused { setting: "lxc.net.[i].type = macvlan", asks: |c| device(c, |d| d.kind == Kind::Macvlan) },
@@ -47,7 +58,11 @@ pub const TABLE: &[Refused] = &[
     Refused { setting: "lxc.seccomp.notify.proxy", asks: |c| c.security.seccomp_proxy.is_some() },
     Refused {
         setting: "lxc.selinux.context (on a kernel with SELinux)",
-        asks: |c| c.security.selinux_context.is_some() && std::path::Path::new("/sys/fs/selinux/enforce").exists(),
+        asks: |c| c.security.selinux_context.is_some() && kernel_has("/sys/fs/selinux/enforce"),
+    },
+    Refused {
+        setting: "lxc.selinux.context.keyring (on a kernel with SELinux)",
+        asks: |c| c.security.selinux_keyring.is_some() && kernel_has("/sys/fs/selinux/enforce"),
     },
 ];
 

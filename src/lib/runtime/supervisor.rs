@@ -33,14 +33,13 @@ pub struct Monitor {
     server: Option<Server>,
     starter: Option<OwnedFd>,
     signals: OwnedFd,
-    before: signal::SigSet,
     lxcpath: PathBuf,
     shared: Shared,
 }
 
 impl Monitor {
     /// Takes the bound and listening command socket and, in the background, the starter's end of its pair. Blocks the
-    /// signals that will be passed on to init: [`Monitor::mask_before`] is what the child goes back to.
+    /// signals that will be passed on to init.
     ///
     /// # Errors
     /// The kernel's.
@@ -49,7 +48,7 @@ impl Monitor {
         for fault in [libc::SIGBUS, libc::SIGILL, libc::SIGSEGV] {
             set.remove(fault);
         }
-        let before = signal::set_mask(&set).ctx(|| "cannot block signals".into())?;
+        signal::set_mask(&set).ctx(|| "cannot block signals".into())?;
         let signals = signal::signalfd(&set).ctx(|| "signalfd".into())?;
         let server = Server::new(command).ctx(|| "command socket".into())?;
         let shared = Shared {
@@ -62,12 +61,7 @@ impl Monitor {
             killed: false,
             reached: Vec::new(),
         };
-        Ok(Self { server: Some(server), starter, signals, before, lxcpath: lxcpath.into(), shared })
-    }
-
-    /// The signal mask of the process before [`Monitor::new`].
-    pub const fn mask_before(&self) -> &signal::SigSet {
-        &self.before
+        Ok(Self { server: Some(server), starter, signals, lxcpath: lxcpath.into(), shared })
     }
 
     /// Opens the console's log file and peer: before the clone, so that a start fails for them in time. Once for all

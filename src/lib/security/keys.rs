@@ -180,11 +180,6 @@ pub fn cap_number(word: &str) -> Option<u8> {
     CAPS.split(' ').position(|name| name == word).and_then(|n| u8::try_from(n).ok())
 }
 
-/// The name of a capability, without `cap_`.
-pub fn cap_name(number: u8) -> Option<&'static str> {
-    CAPS.split(' ').nth(usize::from(number))
-}
-
 fn caps(op: Op<'_, Conf>, call: &Call<'_>, keep: bool) -> Answer {
     match op {
         Op::Set(c) if !call.value.is_empty() => add_caps(c, call.value, keep)?,

@@ -30,11 +30,6 @@ pub struct Prepared {
     pub seccomp: Option<seccomp::Program>,
 }
 
-/// The capabilities that the container keeps, a bit each: for [`Facts::caps`].
-pub fn kept_caps(conf: &Conf) -> u64 {
-    caps::kept(&conf.caps, cred::last_cap())
-}
-
 /// Renders the confinement of one start.
 ///
 /// # Errors
@@ -90,7 +85,6 @@ mod tests {
         let p = prepare(&conf, &facts).unwrap();
         assert!(p.no_new_privs && p.session_keyring && p.seccomp.is_none());
         assert!(p.cap_drops.iter().all(|c| [16, 25].contains(c)));
-        assert_eq!(kept_caps(&conf) & (1 << 16 | 1 << 25), 0);
         let conf = Conf { seccomp_profile: Some("/nowhere/policy".into()), ..Conf::default() };
         assert!(prepare(&conf, &facts).unwrap_err().what.contains("/nowhere/policy"));
         let status = "Seccomp:\t2\n";

@@ -11,4 +11,3 @@ pub mod tree;
 
 pub use conf::Conf;
 pub use rootfs::{Prepared, prepare};
-pub use tree::{make_rootfs, remove_path};

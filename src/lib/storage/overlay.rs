@@ -3,6 +3,7 @@
 
 use crate::base::facts::Facts;
 use crate::base::op::{Source, cstring};
+use crate::base::owned_dir;
 use crate::base::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -51,9 +52,14 @@ fn make(dir: &Path, facts: &Facts) -> Result<()> {
         return Ok(());
     }
     let err = |e: &std::io::Error| Error::io(e, format!("make overlay directory {}", dir.display())).stage("rootfs");
-    std::fs::create_dir_all(dir).map_err(|e| err(&e))?;
-    let (uid, gid) = facts.host_root();
-    std::os::unix::fs::chown(dir, Some(uid), Some(gid)).map_err(|e| err(&e))
+    // Below the container's own directory its root may have put links; elsewhere only the last name is ours.
+    let own = facts.lxcpath.join(&facts.name);
+    let (top, below) = match (dir.strip_prefix(&own), dir.parent(), dir.file_name()) {
+        (Ok(below), _, _) if !facts.name.is_empty() => (own.as_path(), below),
+        (_, Some(parent), Some(name)) => (parent, Path::new(name)),
+        _ => return Err(err(&std::io::Error::from_raw_os_error(libc::EINVAL))),
+    };
+    std::fs::create_dir_all(top).and_then(|()| owned_dir::make(top, below, facts.host_root())).map_err(|e| err(&e))
 }
 
 /// Makes what is missing and gives the mount's source. `data` is appended to overlay's own options.

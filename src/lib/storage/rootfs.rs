@@ -107,7 +107,10 @@ fn options(conf: &Conf) -> Result<MountOptions> {
 }
 
 /// `lxc.rootfs.mount` must be a directory.
-fn check_mount_point(dir: &Path) -> Result<()> {
+///
+/// # Errors
+/// It is none.
+pub fn check_mount_point(dir: &Path) -> Result<()> {
     let what = || format!("lxc.rootfs.mount = {}", dir.display());
     let hint = || format!("mkdir -p {}", dir.display());
     let meta = std::fs::metadata(dir).ctx(what).map_err(|e| e.stage("rootfs").hint(hint()))?;

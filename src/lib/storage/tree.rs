@@ -1,71 +1,53 @@
-//! Directory trees of containers on the host: made for `lxc-create`, removed for `lxc-destroy`. What lies in them was
-//! written by somebody else: removal works below descriptors, follows no link and enters no mount.
+//! Removing directory trees of containers. What lies in them was written by somebody else: removal works below descriptors,
+//! follows no link, enters no mount and is stopped by no depth. Owns no rule about what may be removed.
 #![forbid(unsafe_code)]
 
 use crate::base::op::cstring;
 use crate::base::{Context, Error, Result};
-use crate::sys::{path, random, walk};
-use std::ffi::{CStr, CString};
+use crate::sys::path::{self, Resolve};
+use crate::sys::random;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::ReadDir;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Deeper directories are moved up before they are removed, so that no nesting can exhaust our descriptors.
 const DEPTH: usize = 64;
 
-/// Makes a rootfs directory, 0755, for these ids (host side). An existing one stays as it is.
+/// Removes the tree `name` below `parent`, a directory that nobody else writes; what its top holds under a name of `keep`
+/// stays, and the top with it, unless it is an empty directory. A missing tree is no failure, a link goes itself.
 ///
 /// # Errors
-/// mkdir(2), chown(2), with the directory's name.
-pub fn make_rootfs(dir: &Path, uid: u32, gid: u32) -> Result<()> {
-    let what = || format!("make the rootfs directory {}", dir.display());
-    match std::fs::DirBuilder::new().mode(0o755).create(dir) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
-        made => made.ctx(what)?,
-    }
-    if (uid, gid) == (0, 0) {
-        return Ok(());
-    }
-    std::os::unix::fs::lchown(dir, Some(uid), Some(gid)).ctx(what)
+/// What cannot be removed, by its path: EXDEV where something is still mounted.
+pub fn remove_below(parent: &Path, name: &OsStr, keep: &[&OsStr]) -> Result<()> {
+    let what = |below: &str| format!("Failed to remove {}", parent.join(below).display());
+    let shown = name.to_string_lossy();
+    let dir = match std::fs::File::open(parent) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.ctx(|| what(&shown))?,
+    };
+    let named = |e: Error| Error { what: what(&e.what), ..e };
+    remove(dir.as_fd(), &cstring(name.as_bytes())?, keep).map_err(named)
 }
 
-/// Removes `name` below `dir` with all that is in it. A missing one is no failure.
-///
-/// # Errors
-/// What cannot be removed, by its path below `dir`: EXDEV with a hint for something that is still mounted.
-pub fn remove(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+/// [`remove_below`] by descriptor; an error's text is the path below `dir`.
+fn remove(dir: BorrowedFd<'_>, name: &CStr, keep: &[&OsStr]) -> Result<()> {
+    let shown = || name.to_string_lossy().into_owned();
     match path::unlinkat(dir, name, false) {
         Ok(()) => return Ok(()),
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(()),
         Err(e) if matches!(e.raw_os_error(), Some(libc::EISDIR | libc::EPERM)) => {}
-        Err(e) => return Err(Error::io(&e, format!("remove {}", name.to_string_lossy()))),
+        Err(e) => return Err(Error::io(&e, shown())),
     }
-    let mut tree = Tree { top: open(dir, name, &[])?, levels: Vec::new() };
+    let mut tree = Tree { top: open(dir, name, &[])?, levels: Vec::new(), keep };
     tree.empty(name)?;
     drop(tree);
-    path::unlinkat(dir, name, true).ctx(|| format!("remove {}", name.to_string_lossy()))
-}
-
-/// [`remove`] by an absolute path whose parent nobody else writes.
-///
-/// # Errors
-/// As [`remove`]; a path without parent or name.
-pub fn remove_path(path: &Path) -> Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Error::os(libc::EINVAL, format!("remove {}", path.display())));
-    };
-    let parent = match std::fs::File::open(parent) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        opened => opened.ctx(|| format!("remove {}", path.display()))?,
-    };
-    let shown = |e: Error| Error {
-        what: e.what.replacen("remove ", &format!("remove {}/", path.parent().unwrap_or(path).display()), 1),
-        ..e
-    };
-    remove(parent.as_fd(), &cstring(name.as_bytes())?).map_err(shown)
+    match path::unlinkat(dir, name, true) {
+        Err(e) if !keep.is_empty() && e.raw_os_error() == Some(libc::ENOTEMPTY) => Ok(()),
+        other => other.ctx(shown),
+    }
 }
 
 /// One directory that is being emptied.
@@ -76,19 +58,25 @@ struct Level {
 }
 
 /// The tree that is being removed.
-struct Tree {
+struct Tree<'a> {
     top: OwnedFd,
     levels: Vec<Level>,
+    /// Names of the top that stay.
+    keep: &'a [&'a OsStr],
+}
+
+fn open_subdir(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    path::openat2(dir, name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0, Resolve::SameMount)
 }
 
 /// Opens a directory of the tree.
 fn open(dir: BorrowedFd<'_>, name: &CStr, above: &[&CStr]) -> Result<OwnedFd> {
-    walk::open_subdir(dir, name).map_err(|e| {
+    open_subdir(dir, name).map_err(|e| {
         let mut path: Vec<_> = above.iter().map(|n| n.to_string_lossy()).collect();
         path.push(name.to_string_lossy());
         let mounted = e.raw_os_error() == Some(libc::EXDEV);
-        let e = Error::io(&e, format!("remove {}", path.join("/")));
-        if mounted { e.hint("something is mounted there: umount it first") } else { e }
+        let note = if mounted { ", where something is mounted (umount it first)" } else { "" };
+        Error::io(&e, format!("{}{note}", path.join("/")))
     })
 }
 
@@ -97,12 +85,13 @@ fn entries(fd: &OwnedFd) -> io::Result<ReadDir> {
     std::fs::read_dir(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
-impl Tree {
+impl Tree<'_> {
     /// Empties the top directory, whose name is for messages. Passes repeat as long as directories were moved up.
     fn empty(&mut self, name: &CStr) -> Result<()> {
         loop {
-            let fd = self.top.try_clone().ctx(|| "remove".into())?;
-            let list = entries(&fd).ctx(|| format!("remove {}", name.to_string_lossy()))?;
+            let shown = || name.to_string_lossy().into_owned();
+            let fd = self.top.try_clone().ctx(shown)?;
+            let list = entries(&fd).ctx(shown)?;
             self.levels = vec![Level { fd, entries: list, name: name.into() }];
             let mut moved = false;
             while !self.levels.is_empty() {
@@ -122,25 +111,33 @@ impl Tree {
             self.up()?;
             return Ok(false);
         };
-        let entry = entry.ctx(|| format!("read {}", level.name.to_string_lossy()))?;
+        let entry = entry.ctx(|| level.name.to_string_lossy().into_owned())?;
         let name = cstring(entry.file_name().as_bytes())?;
+        if depth == 1 && self.keep.contains(&entry.file_name().as_os_str()) {
+            // Empty, it has nothing to keep.
+            let _ = path::unlinkat(level.fd.as_fd(), &name, true);
+            return Ok(false);
+        }
         if !entry.file_type().is_ok_and(|t| t.is_dir()) {
             let done = path::unlinkat(level.fd.as_fd(), &name, false);
             let done = done.or_else(|e| if e.raw_os_error() == Some(libc::ENOENT) { Ok(()) } else { Err(e) });
-            done.map_err(|e| Error::io(&e, format!("remove {}", self.path_of(&name))))?;
+            done.map_err(|e| Error::io(&e, self.path_of(&name)))?;
             return Ok(false);
         }
         if depth >= DEPTH {
-            let fresh =
-                cstring(format!(".lxc-removed-{}", random::text(16, b"0123456789abcdef").ctx(|| "remove".into())?))?;
-            path::renameat(level.fd.as_fd(), &name, self.top.as_fd(), &fresh, true)
-                .map_err(|e| Error::io(&e, format!("remove {}", self.path_of(&name))))?;
-            return Ok(true);
+            let random = random::text(16, b"0123456789abcdef").ctx(|| name.to_string_lossy().into_owned())?;
+            let fresh = cstring(format!(".lxc-removed-{random}"))?;
+            match path::renameat(level.fd.as_fd(), &name, self.top.as_fd(), &fresh, true) {
+                Ok(()) => return Ok(true),
+                // An overlay does not move what its lower layers hold: then depth costs a descriptor.
+                Err(e) if e.raw_os_error() == Some(libc::EXDEV) => {}
+                Err(e) => return Err(Error::io(&e, self.path_of(&name))),
+            }
         }
         let above: Vec<_> = self.levels.iter().map(|l| l.name.as_c_str()).collect();
         let Some(level) = self.levels.last() else { return Ok(false) };
         let fd = open(level.fd.as_fd(), &name, &above)?;
-        let list = entries(&fd).map_err(|e| Error::io(&e, format!("remove {}", self.path_of(&name))))?;
+        let list = entries(&fd).map_err(|e| Error::io(&e, self.path_of(&name)))?;
         self.levels.push(Level { fd, entries: list, name });
         Ok(false)
     }
@@ -149,8 +146,7 @@ impl Tree {
     fn up(&mut self) -> Result<()> {
         let Some(done) = self.levels.pop() else { return Ok(()) };
         let Some(parent) = self.levels.last() else { return Ok(()) };
-        path::unlinkat(parent.fd.as_fd(), &done.name, true)
-            .map_err(|e| Error::io(&e, format!("remove {}", self.path_of(&done.name))))
+        path::unlinkat(parent.fd.as_fd(), &done.name, true).map_err(|e| Error::io(&e, self.path_of(&done.name)))
     }
 
     /// Where an entry of the deepest directory lies, for messages.
@@ -172,6 +168,10 @@ mod tests {
         dir
     }
 
+    fn gone(dir: &Path, name: &str, keep: &[&OsStr]) {
+        remove_below(dir, OsStr::new(name), keep).expect("removed");
+    }
+
     #[test]
     fn a_tree_goes_and_what_its_links_point_to_stays() {
         let dir = scratch("links");
@@ -182,10 +182,10 @@ mod tests {
         std::os::unix::fs::symlink(dir.join("keep"), dir.join("c/rootfs/l")).expect("link");
         std::os::unix::fs::symlink(dir.join("keepdir"), dir.join("c/rootfs/a/d")).expect("link");
         std::fs::write(dir.join("c/rootfs/a/b/f"), "x").expect("written");
-        remove_path(&dir.join("c")).expect("removed");
+        gone(&dir, "c", &[]);
         assert!(!dir.join("c").exists() && dir.join("keep").exists() && dir.join("keepdir/f").exists());
-        remove_path(&dir.join("c")).expect("a missing one is no failure");
-        remove_path(&dir.join("no/such")).expect("nor is a missing parent");
+        gone(&dir, "c", &[]);
+        gone(&dir.join("no"), "such", &[]);
         std::fs::remove_dir_all(dir).expect("cleaned");
     }
 
@@ -194,8 +194,21 @@ mod tests {
         let dir = scratch("link");
         std::fs::create_dir(dir.join("keep")).expect("made");
         std::os::unix::fs::symlink("keep", dir.join("c")).expect("link");
-        remove_path(&dir.join("c")).expect("removed");
+        gone(&dir, "c", &[]);
         assert!(dir.join("keep").exists() && !dir.join("c").exists());
+        std::fs::remove_dir_all(dir).expect("cleaned");
+    }
+
+    #[test]
+    fn what_is_kept_stays_with_the_top_unless_it_is_empty() {
+        let dir = scratch("keep");
+        std::fs::create_dir_all(dir.join("c/snaps/snap0")).expect("made");
+        std::fs::create_dir_all(dir.join("c/rootfs/snaps")).expect("made");
+        gone(&dir, "c", &[OsStr::new("snaps")]);
+        assert!(dir.join("c/snaps/snap0").exists() && !dir.join("c/rootfs").exists());
+        std::fs::remove_dir(dir.join("c/snaps/snap0")).expect("emptied");
+        gone(&dir, "c", &[OsStr::new("snaps")]);
+        assert!(!dir.join("c").exists());
         std::fs::remove_dir_all(dir).expect("cleaned");
     }
 
@@ -203,26 +216,14 @@ mod tests {
     fn deep_nesting_does_not_exhaust_descriptors() {
         let dir = scratch("deep");
         let mut fd = OwnedFd::from(std::fs::File::open(&dir).expect("open"));
-        for i in 0..700 {
+        for i in 0..1200 {
             let name = if i == 0 { c"top" } else { c"d" };
             path::mkdirat(fd.as_fd(), name, 0o755).expect("mkdir");
-            fd = walk::open_subdir(fd.as_fd(), name).expect("open");
+            fd = open_subdir(fd.as_fd(), name).expect("open");
         }
         drop(fd);
-        remove_path(&dir.join("top")).expect("removed");
+        gone(&dir, "top", &[]);
         assert!(!dir.join("top").exists());
-        std::fs::remove_dir_all(dir).expect("cleaned");
-    }
-
-    #[test]
-    fn a_rootfs_directory_is_made_once() {
-        let dir = scratch("make");
-        let rootfs = dir.join("rootfs");
-        make_rootfs(&rootfs, 0, 0).expect("made");
-        std::fs::write(rootfs.join("f"), "x").expect("written");
-        make_rootfs(&rootfs, 0, 0).expect("stays");
-        assert!(rootfs.join("f").exists());
-        assert!(make_rootfs(&dir.join("no/such"), 0, 0).is_err());
         std::fs::remove_dir_all(dir).expect("cleaned");
     }
 }

@@ -25,6 +25,7 @@ pub const ALLOW_MULTI: u32 = 2;
 const PROG_LOAD: libc::c_int = 5;
 const PROG_ATTACH: libc::c_int = 8;
 const PROG_DETACH: libc::c_int = 9;
+#[cfg(test)]
 const PROG_QUERY: libc::c_int = 16;
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const CGROUP_DEVICE: u32 = 6;
@@ -51,6 +52,7 @@ struct Attach {
 }
 
 /// The part for BPF_PROG_QUERY.
+#[cfg(test)]
 #[repr(C)]
 struct Query {
     target_fd: u32,
@@ -143,6 +145,7 @@ pub fn detach(prog: &impl AsFd, cgroup: &impl AsFd) -> io::Result<()> {
 ///
 /// # Errors
 /// bpf(2).
+#[cfg(test)]
 pub fn query(cgroup: &impl AsFd) -> io::Result<u32> {
     let mut attr = Query {
         target_fd: number(cgroup),

@@ -1,7 +1,7 @@
 //! Who a process is and what it may: ids, groups, capabilities (credentials(7), capabilities(7)). Raw calls, so that they
 //! hold for the calling thread alone and work between clone and exec.
 
-use super::check_long;
+use super::rc::check_long;
 use std::io;
 
 /// The real, effective user and group ids.
@@ -14,12 +14,6 @@ pub fn uid() -> u32 {
 pub fn euid() -> u32 {
     // SAFETY: it cannot fail.
     unsafe { libc::geteuid() }
-}
-
-/// Real group id.
-pub fn gid() -> u32 {
-    // SAFETY: it cannot fail.
-    unsafe { libc::getgid() }
 }
 
 /// Effective group id.
@@ -53,15 +47,6 @@ pub fn setuid_all(uid: u32) -> io::Result<()> {
 pub fn setgid_all(gid: u32) -> io::Result<()> {
     // SAFETY: numbers only.
     check_long(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) }).map(drop)
-}
-
-/// setfsuid(2), setfsgid(2): whom files are opened as.
-pub fn setfsids(uid: u32, gid: u32) {
-    // SAFETY: numbers only; these calls report no errors.
-    unsafe {
-        libc::syscall(libc::SYS_setfsgid, gid);
-        libc::syscall(libc::SYS_setfsuid, uid);
-    }
 }
 
 /// The three capability sets of a thread, a bit each.
@@ -160,14 +145,6 @@ pub fn ambient_raise(n: u8) -> io::Result<()> {
 /// prctl(2), PR_CAP_AMBIENT_CLEAR_ALL.
 pub fn ambient_clear() -> io::Result<()> {
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0).map(drop)
-}
-
-/// PR_SET_KEEPCAPS: permitted capabilities survive the change of user ids.
-///
-/// # Errors
-/// prctl(2).
-pub fn set_keepcaps(on: bool) -> io::Result<()> {
-    prctl(libc::PR_SET_KEEPCAPS, libc::c_ulong::from(on), 0).map(drop)
 }
 
 /// The kernel's highest capability, by asking for ever lower ones from 63; 0 when nothing answers.

@@ -1,6 +1,6 @@
 //! File descriptors: duplicating, handing over, reading and writing whole. Owns no file names.
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::CStr;
 use std::io;
 pub use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -184,15 +184,6 @@ pub fn memfd(name: &CStr, data: &[u8]) -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     Ok(fd)
-}
-
-/// An event counter (eventfd(2)), non-blocking.
-///
-/// # Errors
-/// eventfd(2).
-pub fn eventfd() -> io::Result<OwnedFd> {
-    // SAFETY: no pointers; the descriptor is new.
-    unsafe { Ok(OwnedFd::from_raw_fd(check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?)) }
 }
 
 /// The numbers that are open in this process, ascending (/proc/self/fd).

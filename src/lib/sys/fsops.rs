@@ -2,11 +2,10 @@
 //! file of LXC's; nothing here is for the child between clone and exec (it allocates).
 
 use super::rc::{again, check};
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -29,17 +28,6 @@ pub fn lock_file(fd: impl AsFd, exclusive: bool, wait: bool) -> io::Result<bool>
         Ok(()) => Ok(true),
         Err(e) if !wait && matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(e) => Err(e),
-    }
-}
-
-/// Ends a lock of [`lock_file`] early.
-///
-/// # Errors
-/// The kernel's.
-pub fn unlock_file(fd: impl AsFd) -> io::Result<()> {
-    match ofd_lock(fd.as_fd(), libc::F_UNLCK, false) {
-        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => flock(fd.as_fd(), libc::LOCK_UN),
-        done => done,
     }
 }
 
@@ -75,50 +63,6 @@ pub fn fsync_dir(dir: &Path) -> io::Result<()> {
 /// rename(2).
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
-}
-
-/// Renames only when the new name is free (renameat2(2), RENAME_NOREPLACE).
-///
-/// # Errors
-/// EEXIST when it is taken; EINVAL where the file system cannot do it.
-pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    rename_flags(from, to, libc::RENAME_NOREPLACE)
-}
-
-/// Exchanges two names atomically (renameat2(2), RENAME_EXCHANGE).
-///
-/// # Errors
-/// renameat2(2).
-pub fn rename_exchange(a: &Path, b: &Path) -> io::Result<()> {
-    rename_flags(a, b, libc::RENAME_EXCHANGE)
-}
-
-fn rename_flags(from: &Path, to: &Path, flags: u32) -> io::Result<()> {
-    let (from, to) = (c_path(from)?, c_path(to)?);
-    // SAFETY: both paths are NUL-terminated and live until the call returns.
-    let rc = unsafe { libc::renameat2(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), flags) };
-    check(rc).map(drop)
-}
-
-/// A file without a name in `dir`, open for reading and writing (O_TMPFILE, open(2)); [`link_tmpfile`] can name it.
-///
-/// # Errors
-/// EOPNOTSUPP where the file system has no such files.
-pub fn tmpfile(dir: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).mode(mode).custom_flags(libc::O_TMPFILE).open(dir)
-}
-
-/// Gives a file of [`tmpfile`] a name that must be free (linkat(2) through /proc/self/fd).
-///
-/// # Errors
-/// EEXIST when the name is taken.
-pub fn link_tmpfile(file: &File, name: &Path) -> io::Result<()> {
-    let from = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let to = c_path(name)?;
-    // SAFETY: both paths are NUL-terminated and live until the call returns.
-    let rc =
-        unsafe { libc::linkat(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
-    check(rc).map(drop)
 }
 
 /// A new file beside `path`, on the same file system, under a random hidden name (`.NAME.XXXXXXXX`); the caller renames
@@ -160,10 +104,6 @@ pub fn replace_file(path: &Path, data: &[u8], mode: u32) -> io::Result<()> {
     }
 }
 
-fn c_path(path: &Path) -> io::Result<CString> {
-    Ok(CString::new(path.as_os_str().as_bytes())?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +138,8 @@ mod tests {
         assert!(lock_file(&a, true, false).unwrap(), "one's own lock is no obstacle");
         assert!(!lock_file(&b, true, false).unwrap());
         assert!(!lock_file(&b, false, false).unwrap());
-        unlock_file(&a).unwrap();
+        drop(a);
+        let a = open(&path);
         assert!(lock_file(&b, false, false).unwrap());
         assert!(lock_file(&a, false, false).unwrap(), "readers share");
         drop(b);
@@ -218,33 +159,5 @@ mod tests {
         std::fs::create_dir(&taken).unwrap();
         assert!(replace_file(&taken, b"x", 0o600).is_err());
         assert_eq!(std::fs::read_dir(&dir.0).unwrap().count(), 2, "nothing is left behind");
-    }
-
-    #[test]
-    fn names_are_taken_only_when_free() {
-        let dir = Dir::new("rename");
-        let (a, b) = (dir.0.join("a"), dir.0.join("b"));
-        std::fs::write(&a, "a").unwrap();
-        std::fs::write(&b, "b").unwrap();
-        assert_eq!(rename_new(&a, &b).unwrap_err().raw_os_error(), Some(libc::EEXIST));
-        rename_exchange(&a, &b).unwrap();
-        assert_eq!(std::fs::read(&a).unwrap(), b"b");
-        rename_new(&a, &dir.0.join("c")).unwrap();
-        rename(&dir.0.join("c"), &b).unwrap();
-        assert_eq!(std::fs::read(&b).unwrap(), b"b");
-    }
-
-    #[test]
-    fn a_nameless_file_can_be_named() {
-        let dir = Dir::new("tmpfile");
-        let mut file = match tmpfile(&dir.0, 0o644) {
-            Ok(file) => file,
-            // The file system below the temporary directory has none.
-            Err(e) => return assert_eq!(e.raw_os_error(), Some(libc::EOPNOTSUPP)),
-        };
-        file.write_all(b"x").unwrap();
-        assert_eq!(std::fs::read_dir(&dir.0).unwrap().count(), 0);
-        link_tmpfile(&file, &dir.0.join("named")).unwrap();
-        assert_eq!(std::fs::read(dir.0.join("named")).unwrap(), b"x");
     }
 }

@@ -33,17 +33,4 @@ pub mod socket;
 pub mod time;
 pub mod tty;
 pub mod vfork;
-pub mod walk;
 pub mod xattr;
-
-use std::io;
-
-/// The result of a libc call that answers -1 and errno.
-pub(crate) fn check(ret: libc::c_int) -> io::Result<libc::c_int> {
-    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
-}
-
-/// The same for raw system calls.
-pub(crate) fn check_long(ret: libc::c_long) -> io::Result<libc::c_long> {
-    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
-}

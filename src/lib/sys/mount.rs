@@ -1,6 +1,6 @@
 //! Mounting, by the old call and the new ones (mount(2), fsopen(2), open_tree(2), move_mount(2), mount_setattr(2)).
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::CStr;
 use std::io;
 use std::mem::size_of;
@@ -20,8 +20,6 @@ pub const ATTR_NODEV: u64 = 0x4;
 pub const ATTR_NOEXEC: u64 = 0x8;
 /// The mask of the access time choice.
 pub const ATTR_ATIME: u64 = 0x70;
-/// Access times as `relatime` (the default, 0).
-pub const ATTR_RELATIME: u64 = 0;
 /// No access times.
 pub const ATTR_NOATIME: u64 = 0x10;
 /// All access times.

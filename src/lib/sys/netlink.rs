@@ -2,7 +2,6 @@
 //! message type of any family: links, addresses and routes are the network feature's.
 
 use super::rc::{again, check, check_len};
-use std::ffi::CStr;
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -13,14 +12,10 @@ pub const REQUEST: u16 = 0x1;
 pub const ACK: u16 = 0x4;
 /// All objects are wanted; [`Netlink::dump`] sets it.
 pub const DUMP: u16 = 0x300;
-/// Replace the object that exists.
-pub const REPLACE: u16 = 0x100;
 /// Fail with EEXIST when the object exists.
 pub const EXCL: u16 = 0x200;
 /// Create the object when it does not exist.
 pub const CREATE: u16 = 0x400;
-/// Add to the end of the list.
-pub const APPEND: u16 = 0x800;
 
 const DUMP_INTR: u16 = 0x10;
 const CAPPED: u16 = 0x100;
@@ -76,16 +71,6 @@ impl Message {
         self.bytes.extend_from_slice(&kind.to_ne_bytes());
         self.bytes.extend_from_slice(value);
         self.close(start)
-    }
-
-    /// Adds an attribute of one byte.
-    pub fn attr_u8(&mut self, kind: u16, value: u8) -> &mut Self {
-        self.attr(kind, &[value])
-    }
-
-    /// Adds an attribute of two bytes, in the machine's order.
-    pub fn attr_u16(&mut self, kind: u16, value: u16) -> &mut Self {
-        self.attr(kind, &value.to_ne_bytes())
     }
 
     /// Adds an attribute of four bytes, in the machine's order.
@@ -392,18 +377,6 @@ fn split(bytes: &[u8]) -> Option<(Head, &[u8], &[u8])> {
     Some((head, bytes.get(HEAD..len)?, bytes.get(align(len)..).unwrap_or_default()))
 }
 
-/// The index of an interface of the caller's network namespace.
-///
-/// # Errors
-/// ENODEV.
-pub fn if_index(name: &CStr) -> io::Result<u32> {
-    // SAFETY: name is NUL-terminated.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => Err(io::Error::last_os_error()),
-        index => Ok(index),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,13 +392,19 @@ mod tests {
         fixed
     }
 
+    fn index_of(nl: &mut Netlink, name: &str) -> Option<u32> {
+        let all = nl.dump(&Message::new(RTM_GETLINK, 0, &ifinfo(0))).unwrap();
+        let named = |r: &&Reply| r.attr(IFINFOMSG, IFLA_IFNAME).is_some_and(|n| text(n) == name);
+        all.iter().find(named).and_then(|r| u32_at(&r.body, 4))
+    }
+
     #[test]
     fn attributes_nest_and_read_back() {
         let mut m = Message::new(16, CREATE | EXCL, &[1, 2, 3]);
-        m.attr_str(3, "eth0").attr_u8(4, 7).nest(18, |m| {
+        m.attr_str(3, "eth0").attr(4, &[7]).nest(18, |m| {
             m.attr_str(1, "veth").nest(2, |m| {
                 m.nest_with(1, &[9; 6], |m| {
-                    m.attr_u32(5, 0xdead_beef).attr_u16(6, 0x1234);
+                    m.attr_u32(5, 0xdead_beef).attr(6, &0x1234_u16.to_ne_bytes());
                 });
             });
         });
@@ -462,7 +441,7 @@ mod tests {
         let mut nl = Netlink::from_fd(open_fd().unwrap()).unwrap();
         let all = nl.dump(&Message::new(RTM_GETLINK, 0, &ifinfo(0))).unwrap();
         assert!(all.iter().filter_map(|r| r.attr(IFINFOMSG, IFLA_IFNAME)).any(|n| text(n) == "lo"));
-        let index = if_index(c"lo").unwrap();
+        let index = index_of(&mut nl, "lo").unwrap();
         let lo = nl.get(&Message::new(RTM_GETLINK, 0, &ifinfo(i32::try_from(index).unwrap()))).unwrap();
         assert_eq!(u32_at(&lo.body, 4), Some(index));
         assert_eq!(text(lo.attr(IFINFOMSG, IFLA_IFNAME).unwrap()), "lo");
@@ -495,9 +474,9 @@ mod tests {
                 .filter_map(|r| r.attr(IFINFOMSG, IFLA_IFNAME).map(text))
                 .collect();
             names.sort();
-            let left = i32::try_from(if_index(c"left").unwrap()).unwrap();
+            let left = i32::try_from(index_of(&mut nl, "left").unwrap()).unwrap();
             nl.request(&Message::new(RTM_DELLINK, 0, &ifinfo(left))).unwrap();
-            assert!(if_index(c"right").is_err());
+            assert!(index_of(&mut nl, "right").is_none());
             Some(names)
         });
         if let Some(names) = made.join().unwrap() {

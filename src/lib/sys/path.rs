@@ -1,6 +1,6 @@
 //! Paths below directory descriptors: the way into a rootfs. Resolution is the kernel's (openat2(2)), never ours by string.
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::CStr;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
@@ -9,30 +9,25 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 /// How far a path may lead (openat2(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolve {
-    /// As ever.
-    Plain,
     /// The directory is the root: absolute links and `..` end there.
     InRoot,
-    /// Leading out fails with EXDEV.
-    Beneath,
     /// Leading out fails, and so does any symbolic link (ELOOP).
     BeneathNoLinks,
-    /// Any symbolic link fails (ELOOP).
-    NoLinks,
+    /// The same, and entering a mount fails with EXDEV.
+    SameMount,
 }
 
 impl Resolve {
     const fn bits(self) -> u64 {
+        const NO_XDEV: u64 = 0x01;
         const NO_MAGICLINKS: u64 = 0x02;
         const NO_SYMLINKS: u64 = 0x04;
         const BENEATH: u64 = 0x08;
         const IN_ROOT: u64 = 0x10;
         match self {
-            Resolve::Plain => 0,
             Resolve::InRoot => IN_ROOT | NO_MAGICLINKS,
-            Resolve::Beneath => BENEATH | NO_MAGICLINKS,
             Resolve::BeneathNoLinks => BENEATH | NO_SYMLINKS | NO_MAGICLINKS,
-            Resolve::NoLinks => NO_SYMLINKS | NO_MAGICLINKS,
+            Resolve::SameMount => BENEATH | NO_SYMLINKS | NO_MAGICLINKS | NO_XDEV,
         }
     }
 }
@@ -212,11 +207,6 @@ impl Stat {
     pub const fn kind(&self) -> u32 {
         self.mode & libc::S_IFMT
     }
-
-    /// It is a directory.
-    pub const fn is_dir(&self) -> bool {
-        self.kind() == libc::S_IFDIR
-    }
 }
 
 /// fstatat(2); an empty path is the descriptor itself. `follow` follows a link in the last component.
@@ -338,16 +328,19 @@ mod tests {
         let root = std::ffi::CString::new(top.join("root").to_str().unwrap()).unwrap();
         let dir = open(&root, libc::O_PATH | libc::O_DIRECTORY, 0).unwrap();
         let rd = libc::O_RDONLY;
-        assert!(openat2(dir.as_fd(), c"up", rd, 0, Resolve::Plain).is_ok());
+        assert!(openat(dir.as_fd(), c"up", rd, 0).is_ok());
         assert!(openat2(dir.as_fd(), c"up", rd, 0, Resolve::InRoot).is_err());
-        assert_eq!(openat2(dir.as_fd(), c"up", rd, 0, Resolve::Beneath).unwrap_err().raw_os_error(), Some(libc::EXDEV));
+        assert!(openat2(dir.as_fd(), c"up", rd, 0, Resolve::BeneathNoLinks).is_err());
         assert_eq!(
             openat2(dir.as_fd(), c"abs/etc", rd, 0, Resolve::BeneathNoLinks).unwrap_err().raw_os_error(),
             Some(libc::ELOOP)
         );
         // An absolute link leads to the root itself.
         let inside = openat2(dir.as_fd(), c"abs/etc", libc::O_PATH, 0, Resolve::InRoot).unwrap();
-        assert!(fstat(inside.as_fd()).unwrap().is_dir());
+        assert_eq!(fstat(inside.as_fd()).unwrap().kind(), libc::S_IFDIR);
+        let proc = open(c"/", libc::O_PATH | libc::O_DIRECTORY, 0).unwrap();
+        let mounted = openat2(proc.as_fd(), c"proc", libc::O_PATH, 0, Resolve::SameMount).unwrap_err();
+        assert_eq!(mounted.raw_os_error(), Some(libc::EXDEV));
         std::fs::remove_dir_all(&top).unwrap();
     }
 }

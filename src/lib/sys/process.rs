@@ -1,7 +1,7 @@
 //! Processes: cloning, executing, waiting, what prctl(2) sets. What runs in a clone's child neither allocates nor locks:
 //! the child of a threaded process has one thread and whatever locks the others held.
 
-use super::{check, check_long};
+use super::rc::{check, check_long};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::size_of;
@@ -116,12 +116,6 @@ pub fn fork(child: impl FnOnce() -> Never) -> io::Result<i32> {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: it does not return.
     unsafe { libc::_exit(code) }
-}
-
-/// Ends the process by SIGABRT.
-pub fn abort_now() -> ! {
-    // SAFETY: it does not return.
-    unsafe { libc::abort() }
 }
 
 /// Arguments and environment in the form that execve(2) takes, rendered ahead.
@@ -255,12 +249,6 @@ pub fn pid() -> i32 {
     unsafe { libc::syscall(libc::SYS_getpid) as i32 }
 }
 
-/// Its parent, 0 when that cannot be seen from here.
-pub fn ppid() -> i32 {
-    // SAFETY: it cannot fail.
-    unsafe { libc::syscall(libc::SYS_getppid) as i32 }
-}
-
 /// setsid(2).
 ///
 /// # Errors
@@ -268,15 +256,6 @@ pub fn ppid() -> i32 {
 pub fn setsid() -> io::Result<i32> {
     // SAFETY: no arguments.
     check(unsafe { libc::setsid() })
-}
-
-/// setpgid(2).
-///
-/// # Errors
-/// setpgid(2).
-pub fn setpgid(pid: i32, group: i32) -> io::Result<()> {
-    // SAFETY: numbers only.
-    check(unsafe { libc::setpgid(pid, group) }).map(drop)
 }
 
 /// umask(2): the mask before.

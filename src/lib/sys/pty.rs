@@ -20,7 +20,7 @@ pub struct Pty {
 /// A pair of the host's devpts, by `/dev/ptmx`.
 ///
 /// # Errors
-/// As [`open_at`].
+/// ENOSPC when the instance has no more (its `max` option or kernel.pty.max).
 pub fn open_host() -> io::Result<Pty> {
     open_from(ptmx(None, c"/dev/ptmx")?)
 }
@@ -28,20 +28,13 @@ pub fn open_host() -> io::Result<Pty> {
 /// A pair of the devpts instance whose root directory is `devpts`.
 ///
 /// # Errors
-/// As [`open_at`].
+/// As [`open_host`]; ENOTTY when its ptmx is none.
 pub fn open_in(devpts: impl AsFd) -> io::Result<Pty> {
     open_from(ptmx(Some(devpts.as_fd()), c"ptmx")?)
 }
 
-/// A pair from the ptmx device at `path` (below `dir`, when given and `path` is relative). A symlink in the last place is
-/// followed only when there is no `dir`: a container's `/dev/ptmx` may be any file.
-///
-/// # Errors
-/// ENOSPC when the instance has no more (its `max` option or kernel.pty.max), ENOTTY for other files.
-pub fn open_at(dir: Option<BorrowedFd<'_>>, path: &CStr) -> io::Result<Pty> {
-    open_from(ptmx(dir, path)?)
-}
-
+/// The ptmx device at `path` (below `dir`, when given and `path` is relative). A symlink in the last place is followed only
+/// when there is no `dir`: a container's `ptmx` may be any file.
 fn ptmx(dir: Option<BorrowedFd<'_>>, path: &CStr) -> io::Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC | if dir.is_some() { libc::O_NOFOLLOW } else { 0 };
     let at = dir.map_or(libc::AT_FDCWD, |d| d.as_raw_fd());
@@ -93,15 +86,6 @@ pub fn set_controlling_tty(pty: impl AsFd) -> io::Result<()> {
     check(unsafe { libc::ioctl(pty.as_fd().as_raw_fd(), libc::TIOCSCTTY, 0) }).map(drop)
 }
 
-/// Gives up the session's terminal (TIOCNOTTY, ioctl_tty(2)).
-///
-/// # Errors
-/// ENOTTY when it is not the session's.
-pub fn drop_controlling_tty(pty: impl AsFd) -> io::Result<()> {
-    // SAFETY: TIOCNOTTY takes nothing.
-    check(unsafe { libc::ioctl(pty.as_fd().as_raw_fd(), libc::TIOCNOTTY) }).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,13 +118,6 @@ mod tests {
         assert_eq!(open_from(null).unwrap_err().raw_os_error(), Some(libc::ENOTTY));
         let dev = File::open("/dev").unwrap();
         assert!(open_in(&dev).is_ok());
-        assert!(open_at(Some(dev.as_fd()), c"nothing-here").is_err());
-    }
-
-    #[test]
-    fn a_session_of_its_own_is_needed_for_a_terminal() {
-        let p = open_host().unwrap();
-        // The test process leads no session or has a terminal already; either way nothing changes hands.
-        assert!(drop_controlling_tty(&p.pty).is_err());
+        assert!(ptmx(Some(dev.as_fd()), c"nothing-here").is_err());
     }
 }

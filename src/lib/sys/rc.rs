@@ -2,8 +2,13 @@
 
 use std::io;
 
-/// -1 is errno, everything else the result.
-pub(super) fn check(rc: i32) -> io::Result<i32> {
+/// Of a libc call: -1 is errno, everything else the result.
+pub(super) fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc) }
+}
+
+/// The same for raw system calls.
+pub(super) fn check_long(rc: libc::c_long) -> io::Result<libc::c_long> {
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(rc) }
 }
 

@@ -1,4 +1,5 @@
 //! POSIX extended regular expressions of the C library (regcomp(3)): the kind that lxc-ls and lxc-monitor filter by.
+//! Owns no pattern.
 
 use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;

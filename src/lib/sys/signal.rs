@@ -1,6 +1,6 @@
-//! Signals: masks, dispositions, signalfd (signal(7)).
+//! Signals: masks, dispositions, signalfd (signal(7)). Decides about none of them.
 
-use super::check;
+use super::rc::check;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -78,14 +78,6 @@ pub fn set_mask(set: &SigSet) -> io::Result<SigSet> {
 /// pthread_sigmask(3).
 pub fn block(set: &SigSet) -> io::Result<SigSet> {
     mask(libc::SIG_BLOCK, set)
-}
-
-/// Takes from the calling thread's mask; returns the one before.
-///
-/// # Errors
-/// pthread_sigmask(3).
-pub fn unblock(set: &SigSet) -> io::Result<SigSet> {
-    mask(libc::SIG_UNBLOCK, set)
 }
 
 fn mask(how: i32, set: &SigSet) -> io::Result<SigSet> {
@@ -166,14 +158,6 @@ fn set(n: i32, handler: libc::sighandler_t) -> io::Result<()> {
     }
 }
 
-/// Ignores a signal.
-///
-/// # Errors
-/// sigaction(2).
-pub fn ignore(n: i32) -> io::Result<()> {
-    set(n, libc::SIG_IGN)
-}
-
 /// Gives a signal its default meaning.
 ///
 /// # Errors
@@ -193,11 +177,6 @@ pub fn reset_all_default() {
 /// The first real-time signal that programs may use.
 pub fn rtmin() -> i32 {
     libc::SIGRTMIN()
-}
-
-/// The last one.
-pub fn rtmax() -> i32 {
-    libc::SIGRTMAX()
 }
 
 #[cfg(test)]

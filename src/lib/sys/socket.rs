@@ -8,7 +8,6 @@ use super::scm;
 use std::io;
 use std::mem::{offset_of, size_of};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
 
 /// What a socket carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,44 +207,6 @@ pub fn peer_cred(fd: impl AsFd) -> io::Result<Cred> {
     Ok(Cred { pid: raw.pid, uid: raw.uid, gid: raw.gid })
 }
 
-/// Limits how long a receive waits (SO_RCVTIMEO, socket(7)); it fails with EAGAIN then. `None`: for ever.
-///
-/// # Errors
-/// The kernel's.
-pub fn set_recv_timeout(fd: impl AsFd, limit: Option<Duration>) -> io::Result<()> {
-    set_timeout(fd.as_fd(), libc::SO_RCVTIMEO, limit)
-}
-
-/// Limits how long a send or a connect waits (SO_SNDTIMEO, socket(7)); it fails with EAGAIN then. `None`: for ever.
-///
-/// # Errors
-/// The kernel's.
-pub fn set_send_timeout(fd: impl AsFd, limit: Option<Duration>) -> io::Result<()> {
-    set_timeout(fd.as_fd(), libc::SO_SNDTIMEO, limit)
-}
-
-fn set_timeout(fd: BorrowedFd<'_>, option: i32, limit: Option<Duration>) -> io::Result<()> {
-    // Zero means for ever to the kernel; a caller's zero means at once.
-    let limit = limit.map_or(Duration::ZERO, |d| d.max(Duration::from_micros(1)));
-    let value = libc::timeval {
-        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_usec: limit.subsec_micros().into(),
-    };
-    let len = size_of::<libc::timeval>() as libc::socklen_t;
-    // SAFETY: value lives until the call returns and its size is given.
-    check(unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const value).cast(), len) })
-        .map(drop)
-}
-
-/// Tells the peer that no more comes (shutdown(2), SHUT_WR).
-///
-/// # Errors
-/// ENOTCONN.
-pub fn finish_sending(fd: impl AsFd) -> io::Result<()> {
-    // SAFETY: takes integers.
-    check(unsafe { libc::shutdown(fd.as_fd().as_raw_fd(), libc::SHUT_WR) }).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,11 +230,8 @@ mod tests {
         use std::os::linux::net::SocketAddrExt;
         let addr = std::os::unix::net::SocketAddr::from_abstract_name(&at).unwrap();
         assert!(std::os::unix::net::UnixStream::connect_addr(&addr).is_ok());
-        finish_sending(&client).unwrap();
+        drop(client);
         assert_eq!(recv(server.as_fd(), &mut [0; 4]).unwrap().bytes, 0);
-        set_recv_timeout(&client, Some(Duration::ZERO)).unwrap();
-        set_send_timeout(&client, None).unwrap();
-        assert_eq!(recv(client.as_fd(), &mut [0; 4]).unwrap_err().raw_os_error(), Some(libc::EAGAIN));
     }
 
     #[test]

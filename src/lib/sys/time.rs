@@ -28,12 +28,6 @@ pub fn since_boot() -> Duration {
     clock(libc::CLOCK_BOOTTIME).unwrap_or_default()
 }
 
-/// Clock ticks in a second, the unit of times in /proc/PID/stat (_SC_CLK_TCK, sysconf(3)).
-pub fn ticks_per_second() -> u64 {
-    // SAFETY: sysconf takes an integer.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100)
-}
-
 /// A local broken-down time (localtime_r(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Local {
@@ -71,11 +65,6 @@ pub fn local(epoch: i64) -> Option<Local> {
     })
 }
 
-pub(super) fn timespec(d: Duration) -> io::Result<libc::timespec> {
-    let tv_sec = d.as_secs().try_into().map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    Ok(libc::timespec { tv_sec, tv_nsec: d.subsec_nanos().into() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,7 +74,6 @@ mod tests {
         let (a, b) = (monotonic(), since_boot());
         assert!(monotonic() >= a && since_boot() >= b);
         assert!(now().as_secs() > 1_600_000_000);
-        assert!(ticks_per_second() >= 1);
     }
 
     #[test]

@@ -148,11 +148,6 @@ impl Raw {
         before.raw().set(&fd, true)?;
         Ok(Self { fd, before })
     }
-
-    /// The modes that it restores.
-    pub fn before(&self) -> Modes {
-        self.before
-    }
 }
 
 impl Drop for Raw {
@@ -160,25 +155,6 @@ impl Drop for Raw {
         // The terminal may be gone; then there is nothing to restore.
         let _ = self.before.set(&self.fd, false);
     }
-}
-
-/// Makes the process group the terminal's foreground one (tcsetpgrp(3)). From the background that raises SIGTTOU unless it
-/// is blocked or ignored.
-///
-/// # Errors
-/// ENOTTY when it is not the session's terminal, EPERM when the group is not of this session.
-pub fn set_foreground(fd: impl AsFd, pgrp: i32) -> io::Result<()> {
-    // SAFETY: tcsetpgrp takes integers.
-    again(|| check(unsafe { libc::tcsetpgrp(fd.as_fd().as_raw_fd(), pgrp) })).map(drop)
-}
-
-/// The terminal's foreground process group.
-///
-/// # Errors
-/// ENOTTY when it is not the session's terminal.
-pub fn foreground(fd: impl AsFd) -> io::Result<i32> {
-    // SAFETY: tcgetpgrp takes an integer.
-    check(unsafe { libc::tcgetpgrp(fd.as_fd().as_raw_fd()) })
 }
 
 #[cfg(test)]
@@ -190,7 +166,7 @@ mod tests {
         let p = crate::sys::pty::open_host().unwrap();
         let before = Modes::of(&p.pty).unwrap();
         let raw = Raw::enter(&p.pty).unwrap();
-        assert_eq!(raw.before(), before);
+        assert_eq!(raw.before, before);
         let now = Modes::of(&p.pty).unwrap();
         assert_ne!(now, before);
         assert_eq!(now.0.c_lflag & (libc::ICANON | libc::ECHO | libc::ISIG), 0);
@@ -209,6 +185,6 @@ mod tests {
         assert_eq!(winsize(&p.pty).unwrap(), size);
         let null = std::fs::File::open("/dev/null").unwrap();
         assert!(!is_tty(&null));
-        assert!(winsize(&null).is_err() && Raw::enter(&null).is_err() && foreground(&null).is_err());
+        assert!(winsize(&null).is_err() && Raw::enter(&null).is_err());
     }
 }

@@ -67,20 +67,6 @@ pub fn fd_set(fd: impl AsFd, name: &CStr, value: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Removes an attribute of an open file.
-///
-/// # Errors
-/// ENODATA without such an attribute.
-pub fn fd_remove(fd: impl AsFd, name: &CStr) -> io::Result<()> {
-    let rc = |rc| check(rc).map(drop);
-    by_fd(fd.as_fd(), |way| match way {
-        // SAFETY: name is NUL-terminated.
-        Way::Fd(fd) => rc(unsafe { libc::fremovexattr(fd, name.as_ptr()) }),
-        // SAFETY: both are NUL-terminated.
-        Way::Path(path) => rc(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) }),
-    })
-}
-
 /// The attribute of an open file, whole; `None` when it has none of this name or its file system no attributes at all.
 ///
 /// # Errors
@@ -175,9 +161,7 @@ mod tests {
         assert!(fd_list(&opath).unwrap().iter().any(|n| n.as_c_str() == name));
         fd_set(&opath, name, b"").unwrap();
         assert_eq!(fd_value(&file, name).unwrap().unwrap(), b"");
-        fd_remove(&opath, name).unwrap();
-        assert_eq!(fd_value(&file, name).unwrap(), None);
-        assert!(!fd_list(&file).unwrap().iter().any(|n| n.as_c_str() == name));
+        assert_eq!(fd_value(&file, c"user.lxc.none").unwrap(), None);
         std::fs::remove_file(&path).unwrap();
     }
 }

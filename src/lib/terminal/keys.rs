@@ -58,10 +58,10 @@ pub static KEYS: &[Key<Conf>] = &[
         Kind::Path,
         slot!(Text, console_path),
         "since: 1.0
-         good: none | /dev/tty9 | /var/log/c1.console
+         good: none | /dev/tty9 | //dev//pts/3/
          default: a terminal of its own
 
-         A terminal or file of the host for the console, or none. `lxc.console.path = none`",
+         A terminal of the host for the console, or none. `lxc.console.path = /dev/tty9`",
     ),
     Key::field(
         "lxc.console.rotate",

@@ -301,7 +301,8 @@ fn rest(c: &mut Cases) {
         t.run("c1", "lxc.arch = i686");
         t.sh("lxc-attach -n c1 -- uname -m").ok().out("i686\n");
         assert_eq!(t.inside("c1", "uname -m"), "i686");
-    });
+    })
+    .keys("lxc.arch");
 
     c.add("attach.uid_gid", |t| {
         t.run("c1", "");
@@ -339,7 +340,8 @@ fn rest(c: &mut Cases) {
         t.run("c1", "lxc.no_new_privs = 1");
         assert_eq!(t.inside("c1", "grep NoNewPrivs /proc/self/status"), "NoNewPrivs:\t1");
         assert_eq!(t.inside("c1", "grep NoNewPrivs /proc/1/status"), "NoNewPrivs:\t1");
-    });
+    })
+    .keys("lxc.no_new_privs");
 
     c.add("attach.optional_argument_must_be_glued", |t| {
         t.run("c1", "");

@@ -70,7 +70,7 @@ fn check(c: &mut Cases) {
             "/tmp/config:3:18: warning: lxc.net.0.link = nobr9: there is no such bridge on this host",
             "/tmp/config:4:13: warning: lxc.idmap = u 0 100000 65536: /etc/subuid does not grant root these ids (add the line root:100000:65536 to /etc/subuid)\n",
             "/tmp/config:6:19: warning: lxc.mount.fstab = /no/fstab: No such file or directory",
-            "/tmp/config:7:22: warning: lxc.hook.pre-start = /no/hook x: No such file or directory",
+            "/tmp/config:7:22: warning: lxc.hook.pre-start = /no/hook x: there is no such command",
         ] {
             o.out_has(part);
         }
@@ -144,6 +144,26 @@ fn words(c: &mut Cases) {
         ("missing_include", "lxc.include = /no/such"),
         ("overlapping_ids", "lxc.idmap = u 0 100000 10\nlxc.idmap = u 5 200000 10\nlxc.idmap = g 0 100000 10"),
         ("cgroup_dirs", "lxc.cgroup.dir = a\nlxc.cgroup.dir.monitor = b\nlxc.cgroup.dir.container = c"),
+        ("cgroup_monitor_alone", "lxc.cgroup.dir.monitor = b"),
+        ("cgroup_inner_alone", "lxc.cgroup.dir.container.inner = b"),
+        ("cgroup_base_itself", "lxc.cgroup.dir.monitor = .\nlxc.cgroup.dir.container = c"),
+        ("no_equals", "lxc.uts.name"),
+        ("include_loop", "lxc.include = /var/lib/lxc/c1/config"),
+        ("user_without_ids", "lxc.namespace.clone = user mnt pid"),
+        ("offset_without_clock", "lxc.time.offset.boot = 1h\nlxc.namespace.keep = time"),
+        ("not_built", "lxc.net.1.type = macvlan\nlxc.net.1.link = lo"),
+        ("unknown_device_key", "lxc.net.0.bogus = 1"),
+        ("bad_name_of_a_device", "lxc.net.0.type = veth\nlxc.net.0.name = a/b"),
+        ("gateway_without_address", "lxc.net.0.type = veth\nlxc.net.0.flags = up\nlxc.net.0.ipv4.gateway = 10.9.0.1"),
+        ("missing_rootfs", "lxc.rootfs.path = dir:/no/rootfs"),
+        ("missing_rootfs_mount", "lxc.rootfs.mount = /no/such/dir"),
+        ("missing_fstab", "lxc.mount.fstab = /no/fstab"),
+        ("bad_fstab", "lxc.mount.fstab = /tmp/f"),
+        ("missing_policy", "lxc.seccomp.profile = /no/policy"),
+        ("missing_hook", "lxc.hook.pre-start = /no/hook"),
+        ("ids_not_granted", "lxc.idmap = u 0 5000000 10\nlxc.idmap = g 0 5000000 10"),
+        ("unknown_limit", "lxc.prlimit.bogus = 1"),
+        ("soft_above_hard", "lxc.prlimit.nofile = 20:10"),
         ("bad_hwaddr", "lxc.net.0.type = veth\nlxc.net.0.hwaddr = zz"),
         ("bad_mtu", "lxc.net.0.type = veth\nlxc.net.0.mtu = abc"),
         ("no_parent_interface", "lxc.net.1.type = macvlan"),
@@ -153,22 +173,47 @@ fn words(c: &mut Cases) {
     ] {
         c.add(format!("check.same_words.{id}"), move |t| {
             t.write("/tmp/p", "2\ndenylist\nmkdir frob\n");
+            t.write("/tmp/f", "tmpfs\n");
             t.mk("c1", lines);
             let check = t.sh("lxc-config --check -n c1");
             check.check(check.code != 0, "a problem is found");
-            let found: Vec<&str> = check.out.lines().filter(|l| !l.contains(": info: ")).collect();
-            // `FILE:LINE:COLUMN: severity: WORDS (hint)`
-            let words: Vec<String> = found
-                .iter()
-                .filter_map(|l| l.split_once(": error: ").or_else(|| l.split_once(": warning: ")))
-                .map(|(_, words)| words.split(" (").next().unwrap_or_default().to_string())
-                .collect();
+            let words = problems(&check.out);
             let start = t.sh("lxc-start -F -n c1");
             start.code(1);
             start.check(words.iter().any(|w| start.err.contains(w.as_str())), &format!("one of {words:?} wanted"));
         })
         .differs("config-check");
     }
+
+    c.add("check.same_words.every_bad_value", |t| {
+        let (mut tried, mut text) = (0, String::new());
+        for (_, row) in lxc::config::table::rows() {
+            let name = row.sample_name();
+            let kind = ["veth", "macvlan", "ipvlan", "vlan"].into_iter().find(|k| name.contains(&format!(".{k}.")));
+            let device = kind.map_or(String::new(), |k| format!("lxc.net.0.type = {k}\n"));
+            for bad in row.info().bad {
+                tried += 1;
+                t.mk("c1", &format!("{device}{name} = {bad}"));
+                let check = t.sh("lxc-config --check -n c1");
+                check.code(1);
+                let words = problems(&check.out);
+                let start = t.sh("lxc-start -F -n c1");
+                if start.code != 1 || !words.iter().any(|w| start.err.contains(w.as_str())) {
+                    text.push_str(&format!("{name} = {bad}: {words:?}, a start {}: {}\n", start.code, start.err));
+                }
+                t.sh("rm -r /var/lib/lxc/c1").ok();
+            }
+        }
+        assert!(text.is_empty() && tried > 60, "{tried} values: {text}");
+    })
+    .differs("config-check")
+    .limit(180);
+}
+
+/// The words of the problems that a check printed: `FILE:LINE:COLUMN: severity: WORDS (hint)`.
+fn problems(out: &str) -> Vec<String> {
+    let words = out.lines().filter_map(|l| l.split_once(": error: ").or_else(|| l.split_once(": warning: ")));
+    words.map(|(_, words)| words.split(" (").next().unwrap_or_default().to_string()).collect()
 }
 
 const OLD: &str = "# mine\nlxc.utsname = x\n#lxc.tty = 4\nlxc.rootfs = /a/b\nlxc.network.type = veth\n\

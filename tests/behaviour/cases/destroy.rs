@@ -42,12 +42,38 @@ pub fn add(c: &mut Cases) {
         assert_eq!(t.read("/tmp/canary/file"), "alive");
     });
 
+    c.add("destroy.mounts_are_not_entered", |t| {
+        let r = t.mk("c1", "");
+        // The same file system on both sides: the device number says nothing.
+        t.write("/var/lib/lxc/canary/file", "alive");
+        t.sh(&format!("mkdir {0}/bound && mount --bind /var/lib/lxc/canary {0}/bound", r.display())).ok();
+        t.sh("lxc-destroy -n c1").code(1).err_has("bound").err_has("umount");
+        assert_eq!(t.read("/var/lib/lxc/canary/file"), "alive");
+        t.sh(&format!("umount {}/bound", r.display())).ok();
+        t.sh("lxc-destroy -n c1").ok();
+        t.gone("/var/lib/lxc/c1");
+        t.sh("rm -r /var/lib/lxc/canary").ok();
+    })
+    .differs("destroy-enters-no-mount");
+
+    c.add("destroy.deep_trees_go", |t| {
+        t.mk("c1", "");
+        // A container may nest as deep as it likes: nothing of ours may end by that.
+        let deep =
+            "i=0; d=$(printf 'd/%.0s' $(seq 50)); while [ $i -lt 60 ]; do mkdir -p $d && cd $d; i=$((i+1)); done";
+        t.sh(&format!("cd /var/lib/lxc/c1/rootfs && {deep}")).ok();
+        t.sh("ulimit -n 256; lxc-destroy -n c1").ok().silent();
+        t.gone("/var/lib/lxc/c1");
+    })
+    .differs("destroy-deep-trees");
+
     c.add("destroy.unmanaged_rootfs_stays", |t| {
         t.mk("c1", "lxc.rootfs.managed = 0");
         let o = t.sh("lxc-destroy -n c1");
         o.no_crash();
         t.exists("/var/lib/lxc/c1/rootfs/bin/busybox");
-    });
+    })
+    .keys("lxc.rootfs.managed");
 
     c.add("destroy.rootfs_elsewhere", |t| {
         t.mk("c0", "");
@@ -64,7 +90,8 @@ pub fn add(c: &mut Cases) {
         t.sh("lxc-destroy -n c1").ok();
         assert_eq!(t.read("/tmp/destroyed"), "c1 c1 lxc destroy\n");
         t.gone("/var/lib/lxc/c1");
-    });
+    })
+    .keys("lxc.hook.destroy");
 
     c.add("destroy.failing_hook_stops_it", |t| {
         t.mk("c1", "lxc.hook.destroy = /bin/false");

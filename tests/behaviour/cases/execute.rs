@@ -117,7 +117,8 @@ pub fn add(c: &mut Cases) {
     c.add("execute.cmd_from_config", |t| {
         t.mk("c1", "lxc.execute.cmd = sh -c 'exit 6'");
         t.sh("lxc-execute -n c1").code(6);
-    });
+    })
+    .keys("lxc.execute.cmd");
 
     c.add("execute.no_command", |t| {
         t.mk("c1", "");

@@ -5,7 +5,7 @@ use crate::ctx::T;
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::symlink;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::time::Duration;
 
 pub fn add(c: &mut Cases) {
@@ -159,15 +159,15 @@ fn links(c: &mut Cases) {
         let r = t.run("c1", "");
         std::fs::remove_file(r.join("etc/passwd")).unwrap_or_default();
         symlink("/proc/1/root/etc/passwd", r.join("etc/passwd")).unwrap_or_else(|e| panic!("{e}"));
-        t.sh_in("lxc-attach -n c1", "echo in\n").no_crash();
+        t.sh_in("lxc-attach -n c1", "echo in\n").no_crash().out("in\n");
     });
 
     c.add("hostile.passwd_line", |t| {
         let r = t.run("c1", "");
         t.write(r.join("etc/passwd"), &format!("root:x:0:0:{}:/root:/bin/sh\n", "A".repeat(100_000)));
-        t.sh_in("lxc-attach -n c1", "echo in\n").no_crash();
+        t.sh_in("lxc-attach -n c1", "echo in\n").no_crash().out("in\n");
         t.write(r.join("etc/passwd"), "root:::::::\n:::\n\0\0\0");
-        t.sh_in("lxc-attach -n c1", "echo in\n").no_crash();
+        t.sh_in("lxc-attach -n c1", "echo in\n").no_crash().out("in\n");
     });
 
     c.add("hostile.hostname_inside", |t| {
@@ -295,9 +295,8 @@ fn socket(c: &mut Cases) {
             let _ = s.write_all(&head(3, 0, 0)[..i % 16]);
             open.push(s);
         }
-        let from = std::time::Instant::now();
-        t.sh_within("lxc-info -n c1 -sH", 10).ok().out("RUNNING\n");
-        assert!(from.elapsed() < Duration::from_secs(1), "answered within a second");
+        // Less than the monitor's patience with a single one of them.
+        t.sh_within("lxc-info -n c1 -sH", 4).ok().out("RUNNING\n");
     })
     .differs("half-requests");
 
@@ -309,9 +308,8 @@ fn socket(c: &mut Cases) {
             let _ = s.write_all(&head([6, 7, 10, 11, 13, 19, 23, 24][i % 8], 8, 0));
             open.push(s);
         }
-        let from = std::time::Instant::now();
-        t.sh_within("lxc-info -n c1 -sH", 10).ok().out("RUNNING\n");
-        assert!(from.elapsed() < Duration::from_secs(1), "answered within a second");
+        // Less than the monitor's patience with a single one of them.
+        t.sh_within("lxc-info -n c1 -sH", 4).ok().out("RUNNING\n");
         t.sh("lxc-attach -n c1 -- true").ok();
         t.sh("lxc-stop -k -n c1").ok();
     })
@@ -344,6 +342,29 @@ fn socket(c: &mut Cases) {
         assert_eq!(&m[4..7], b"c1\0");
         assert_eq!(i32::from_ne_bytes(m[260..].try_into().unwrap_or_default()), 6, "FROZEN");
     });
+
+    c.add("protocol.a_stranger_at_the_name", |t| {
+        t.mk("c1", "");
+        // Abstract names are whoever's who binds them first: this one is a user's, and answers nothing.
+        let listen = |name: &str| {
+            let addr = SocketAddr::from_abstract_name(format!("/var/lib/lxc/{name}/command"));
+            UnixListener::bind_addr(&addr.unwrap_or_else(|e| panic!("{e}"))).unwrap_or_else(|e| panic!("{e}"))
+        };
+        let euid = |n| nix::unistd::seteuid(nix::unistd::Uid::from_raw(n)).unwrap_or_else(|e| panic!("{e}"));
+        euid(65534);
+        let strangers = [listen("c1"), listen("a\x1b[31mb")];
+        euid(0);
+        t.sh("lxc-info -n c1 -sH").ok().out("STOPPED\n");
+        t.sh("lxc-attach -n c1 -- touch /tmp/ran").code(1).no_crash();
+        t.sh("lxc-freeze -n c1").code(1).no_crash();
+        let o = t.sh("lxc-ls -1 --active; lxc-ls -f");
+        o.check(!o.out.contains('\x1b'), "nothing of the stranger's choosing is printed");
+        drop(strangers);
+        t.gone("/tmp/ran");
+        t.sh("lxc-start -n c1").ok();
+        t.sh("lxc-stop -k -n c1").ok();
+    })
+    .differs("strangers-do-not-answer");
 
     c.add("protocol.a_user_is_refused", |t| {
         t.run("c1", "");

@@ -212,7 +212,8 @@ fn logging(c: &mut Cases) {
         t.start("c1");
         let log = t.read("/tmp/by-config.log");
         assert!(log.contains(" DEBUG ") && log.contains("lxc-start c1 "), "{log}");
-    });
+    })
+    .keys("lxc.log.level lxc.log.file");
 
     c.add("log.command_line_beats_config", |t| {
         t.mk("c1", "lxc.log.level = DEBUG\nlxc.log.file = /tmp/by-config.log");

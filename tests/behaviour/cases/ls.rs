@@ -46,7 +46,8 @@ pub fn add(c: &mut Cases) {
                  gamma FROZEN  0         -           -    -    false        \n",
             );
         })
-        .covers("ls -f --fancy");
+        .covers("ls -f --fancy")
+        .keys("lxc.group lxc.start.auto");
     }
 
     c.add("ls.filters", |t| {
@@ -73,6 +74,7 @@ pub fn add(c: &mut Cases) {
             t.sh(&format!("lxc-ls -1 {opts}")).ok().err("").out(names);
         }
     })
+    .keys("lxc.group")
     .covers("ls --active --running --frozen --stopped --defined --filter -g --groups");
 
     c.add("ls.fancy_format", |t| {

@@ -16,6 +16,7 @@ mod hooks;
 mod hostile;
 mod info;
 mod inside;
+pub mod keys;
 mod life;
 mod ls;
 mod mixed;
@@ -43,6 +44,7 @@ pub fn all() -> Cases {
     check::add(&mut c);
     inside::add(&mut c);
     cgroups::add(&mut c);
+    keys::add(&mut c);
     hooks::add(&mut c);
     network::add(&mut c);
     life::add(&mut c);

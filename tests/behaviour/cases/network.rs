@@ -50,6 +50,7 @@ pub fn add(c: &mut Cases) {
         t.sh("lxc-stop -k -n c1").ok();
         t.gone("/sys/class/net/vethC1");
     })
+    .keys("lxc.net.[i].type lxc.net.[i].link lxc.net.[i].flags lxc.net.[i].name lxc.net.[i].veth.pair lxc.net.[i].hwaddr lxc.net.[i].mtu lxc.net.[i].ipv4.address lxc.net.[i].ipv4.gateway lxc.net.[i].ipv6.address")
     .needs(&[Need::Bridge]);
 
     c.add("net.veth_random_names", |t| {
@@ -95,7 +96,8 @@ pub fn add(c: &mut Cases) {
         t.run("c1", "lxc.net.0.type = veth\nlxc.net.0.flags = up\nlxc.net.0.ipv4.address = 10.9.0.7/24\nlxc.net.0.ipv4.gateway = dev\nlxc.net.0.ipv6.address = fd99::7/64\nlxc.net.0.ipv6.gateway = dev");
         assert!(t.inside("c1", "ip route").contains("default dev eth0"));
         assert!(t.inside("c1", "ip -6 route").contains("default dev eth0"));
-    });
+    })
+    .keys("lxc.net.[i].ipv6.gateway");
 
     c.add("net.gateway_outside_the_subnet", |t| {
         t.run("c1", "lxc.net.0.type = veth\nlxc.net.0.flags = up\nlxc.net.0.ipv4.address = 10.9.0.7/24\nlxc.net.0.ipv4.gateway = 192.168.77.1");
@@ -135,6 +137,7 @@ pub fn add(c: &mut Cases) {
         assert_eq!(t.read("/tmp/down.args"), "c1 net down veth br0 vethC1\n");
         assert!(t.read("/tmp/up.env").contains("LXC_NAME=c1\n"));
     })
+    .keys("lxc.net.[i].script.up lxc.net.[i].script.down")
     .needs(&[Need::Bridge]);
 
     c.add("net.scripts_version_1", |t| {
@@ -188,13 +191,15 @@ pub fn add(c: &mut Cases) {
         t.run("c1", "lxc.net.0.type = veth\nlxc.net.0.veth.pair = vq\nlxc.net.0.veth.n_rxqueues = 2\nlxc.net.0.veth.n_txqueues = 3");
         t.sh("ls /sys/class/net/vq/queues | tr '\\n' ' '").ok().out("rx-0 rx-1 rx-2 tx-0 tx-1 ");
         assert_eq!(t.inside("c1", "ls /sys/class/net/eth0/queues | tr '\\n' ' '"), "rx-0 rx-1 tx-0 tx-1 tx-2");
-    });
+    })
+    .keys("lxc.net.[i].veth.n_rxqueues lxc.net.[i].veth.n_txqueues");
 
     c.add("net.veth_route", |t| {
         t.run("c1", "lxc.net.0.type = veth\nlxc.net.0.veth.pair = vr\nlxc.net.0.flags = up\nlxc.net.0.ipv4.address = 10.55.0.2/32\nlxc.net.0.veth.ipv4.route = 10.66.0.0/16");
         let r = t.sh("ip route").out;
         assert!(r.contains("10.66.0.0/16 dev vr"), "{r}");
-    });
+    })
+    .keys("lxc.net.[i].veth.ipv4.route");
 
     c.add("net.reboot_makes_them_again", |t| {
         t.bridge("br0", "10.9.0.1/24");

@@ -246,7 +246,8 @@ fn options(c: &mut Cases) {
         assert_eq!(t.read(r.join("boots")), "boot\nboot\n");
         t.sh("lxc-stop -n c1").ok();
         t.until("the directory is deleted", |_| !std::path::Path::new("/var/lib/lxc/c1").exists());
-    });
+    })
+    .keys("lxc.ephemeral");
 
     c.add("start.no_config", |t| {
         t.sh("lxc-start -n c1").code(1).out("").err_has("No container config specified");
@@ -363,7 +364,8 @@ fn monitor(c: &mut Cases) {
         t.run("c1", "lxc.monitor.unshare = 1");
         let m = t.monitor_pid("c1").unwrap_or(0);
         assert_ne!(std::fs::read_link(format!("/proc/{m}/ns/mnt")).ok(), std::fs::read_link("/proc/self/ns/mnt").ok());
-    });
+    })
+    .keys("lxc.monitor.unshare");
 }
 
 fn failures(c: &mut Cases) {

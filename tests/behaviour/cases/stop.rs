@@ -103,7 +103,8 @@ fn stop(c: &mut Cases) {
         t.start("c1");
         t.sh("lxc-stop -n c1").ok();
         assert_eq!(t.read(r.join("how")), "by usr1\n");
-    });
+    })
+    .keys("lxc.signal.halt");
 
     c.add("stop.halt_signal_comes_from_the_file", |t| {
         let r = t.mk("c1", "lxc.signal.halt = SIGUSR1");
@@ -122,7 +123,8 @@ fn stop(c: &mut Cases) {
         assert_eq!(t.read(r.join("how")), "usr2\n");
         t.ready("c1");
         std::fs::remove_file(r.join("ready")).unwrap_or_default();
-    });
+    })
+    .keys("lxc.signal.reboot lxc.signal.stop");
 
     c.add("stop.busybox_init", |t| {
         let r = t.mk("c1", "lxc.init.cmd = /sbin/init\nlxc.signal.halt = SIGUSR1\nlxc.signal.reboot = SIGTERM");
@@ -234,9 +236,7 @@ fn wait(c: &mut Cases) {
     for opt in ["-t ", "--timeout="] {
         c.add(format!("wait.timeout{}", opt.trim()), move |t| {
             t.mk("c1", "");
-            let from = Instant::now();
-            t.sh(&format!("lxc-wait -n c1 -s RUNNING {opt}1")).code(1).silent();
-            assert!(from.elapsed() < Duration::from_secs(5));
+            t.sh_within(&format!("lxc-wait -n c1 -s RUNNING {opt}1"), 10).code(1).silent();
             t.start("c1");
             let o = t.sh(&format!("lxc-wait -n c1 -s STOPPED {opt}1"));
             o.code(1).err_has("Failed to receive state from monitor");

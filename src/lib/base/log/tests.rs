@@ -96,14 +96,9 @@ fn a_file_takes_the_lines_and_config_does_not_override_the_command_line() {
     .unwrap();
     apply_config(Some(Level::Trace), Some(&dir.join("other.log"))).unwrap();
     crate::log_trace!("not this");
-    watch_cause();
     crate::log_error!(errno = libc::ENOENT, "Failed to open {}", "x");
     crate::log_fatal!("later");
-    {
-        let _scope = scope("c2");
-        crate::log_debug!("of another container");
-    }
-    assert_eq!(first_cause().as_deref(), Some("No such file or directory - Failed to open x"));
+    crate::log_debug!("and a detail");
     close();
     crate::log_error!("after the end");
     let got = std::fs::read_to_string(&file).unwrap();
@@ -114,7 +109,24 @@ fn a_file_takes_the_lines_and_config_does_not_override_the_command_line() {
     assert!(lines[0].contains(" ERROR    tests - src/lib/base/log/tests.rs:a_file_takes_the_lines"), "{got}");
     assert!(lines[0].ends_with(" - No such file or directory - Failed to open x"), "{got}");
     assert!(lines[1].contains(" FATAL    tests - "), "{got}");
-    assert!(lines[2].starts_with("lxc-test c2 ") && lines[2].contains(" DEBUG "), "{got}");
+    assert!(lines[2].starts_with("lxc-test c1 ") && lines[2].contains(" DEBUG "), "{got}");
+}
+
+#[test]
+fn the_default_file_beside_a_container_follows_no_link() {
+    let dir = std::env::temp_dir().join(format!("lxc-log-link-{}", std::process::id()));
+    std::fs::create_dir_all(dir.join("c1")).unwrap();
+    std::fs::write(dir.join("canary"), "").unwrap();
+    std::os::unix::fs::symlink(dir.join("canary"), dir.join("c1/c1.log")).unwrap();
+    let opened = open_with(&dir.join("c1/c1.log"), libc::O_NOFOLLOW).map(drop);
+    assert_eq!(opened.unwrap_err().errno, libc::ELOOP);
+    // Whatever serves in its stead, it is not what the link leads to.
+    let canary = std::fs::metadata(dir.join("canary")).unwrap();
+    if let Ok((_, file)) = open_default(&dir, "c1") {
+        use std::os::unix::fs::MetadataExt;
+        assert_ne!(file.metadata().unwrap().ino(), canary.ino());
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn save(h: Handle, alt_file: Text) -> Result<()> {
     }
     let own = h.with(|i| i.container.config_file());
     match alt_file.path() {
-        Some(file) if file != own => h.with(|i| i.container.config_mut().save(&file)),
+        Some(file) if file != own => h.with(|i| i.container.save_as(&file)),
         _ => {
             let _lock = disk_lock(&h.copy());
             h.with(|i| i.container.save())

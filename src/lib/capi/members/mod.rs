@@ -23,7 +23,7 @@ macro_rules! member {
             $crate::capi::guard::entry(stringify!($name), (), || {
                 // SAFETY: C passes null or a handle that it holds a reference of.
                 let Some($h) = (unsafe { $crate::capi::handle::Handle::of(c) }) else { return };
-                $body
+                $crate::capi::guard::of(stringify!($name), $h, |$h| $body);
             });
         }
     };
@@ -36,7 +36,7 @@ macro_rules! member {
             $crate::capi::guard::entry(stringify!($name), $failed, || {
                 // SAFETY: C passes null or a handle that it holds a reference of.
                 let Some($h) = (unsafe { $crate::capi::handle::Handle::of(c) }) else { return $failed };
-                $body
+                $crate::capi::guard::of(stringify!($name), $h, |$h| $body)
             })
         }
     };
@@ -46,18 +46,6 @@ use member;
 /// A structure with every member in place and no data.
 pub fn table() -> LxcContainer {
     use std::ptr::null_mut;
-    // SAFETY: a trampoline takes the named arguments where a variadic function takes them, and finds the others itself.
-    let (startl, createl, waitl) = unsafe {
-        (
-            std::mem::transmute::<*const (), unsafe extern "C" fn(_, _, ...) -> _>(variadic::startl as *const ()),
-            std::mem::transmute::<*const (), unsafe extern "C" fn(_, _, _, _, _, ...) -> _>(
-                variadic::createl as *const (),
-            ),
-            std::mem::transmute::<*const (), unsafe extern "C" fn(_, _, _, _, ...) -> _>(
-                variadic::attach_run_waitl as *const (),
-            ),
-        )
-    };
     LxcContainer {
         name: null_mut(),
         configfile: null_mut(),
@@ -78,7 +66,7 @@ pub fn table() -> LxcContainer {
         init_pid: query::init_pid,
         load_config: config::load_config,
         start: life::start,
-        startl,
+        startl: variadic::lxc_rs_startl,
         stop: life::stop,
         want_daemonize: life::want_daemonize,
         want_close_all_fds: life::want_close_all_fds,
@@ -88,7 +76,7 @@ pub fn table() -> LxcContainer {
         destroy: disk::destroy,
         save_config: config::save_config,
         create: disk::create,
-        createl,
+        createl: variadic::lxc_rs_createl,
         rename: disk::rename,
         reboot: life::reboot,
         shutdown: life::shutdown,
@@ -108,7 +96,7 @@ pub fn table() -> LxcContainer {
         console: console::console,
         attach: attach::attach,
         attach_run_wait: attach::attach_run_wait,
-        attach_run_waitl: waitl,
+        attach_run_waitl: variadic::lxc_rs_waitl,
         snapshot: snapshot::snapshot,
         snapshot_list: snapshot::snapshot_list,
         snapshot_restore: snapshot::snapshot_restore,

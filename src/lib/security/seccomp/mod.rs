@@ -24,7 +24,7 @@ pub struct Program {
 /// # Errors
 /// An unreadable file; an error in it, with line and column; a policy that libseccomp refuses.
 pub fn program(path: &str) -> Result<Program> {
-    let text = std::fs::read(path).ctx(|| format!("cannot read the seccomp policy {path}")).map_err(|e| {
+    let text = std::fs::read(path).ctx(|| format!("lxc.seccomp.profile = {path}")).map_err(|e| {
         let e = e.stage("seccomp");
         if e.errno == libc::ENOENT {
             e.hint("mend lxc.seccomp.profile, or clear it with: lxc.seccomp.profile =")
