@@ -555,7 +555,8 @@ fn failures(c: &mut Cases) {
         t.sh(&format!("readlink /proc/{m}/fd/* | grep passwd")).code(1);
         t.sh("lxc-stop -k -n c1").ok();
         assert_eq!(t.state("c1"), "STOPPED");
-        t.exists("/tmp/ended");
+        // The name is free before that hook runs.
+        t.until("post-stop", |_| std::path::Path::new("/tmp/ended").exists());
     })
     .differs("monitor-memory");
 
