@@ -6,6 +6,7 @@ need_root
 scripts/deps.sh check
 prefix=/var/tmp/lxc-bench-inst
 make -s install PREFIX="$prefix" DESTDIR='' LXC_INSTALL_ETC=no
+LXC_TEST_PREFIX=$prefix "$CARGO" test -q --test abi budgets
 shared=${LXC_SHARED:-$root/../shared}
 [ -x "$shared/bench/bench.sh" ] || die "the bench runner is missing: $shared/bench/bench.sh"
 [ $# -gt 0 ] || set -- start cycle start-common execute attach stop-k info-state ls1000 lsf-running100 create-busybox

@@ -2,7 +2,10 @@
 # install.sh release|dev: lays out what build.sh made, below DESTDIR.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
-case ${1:-release} in release) out=target/release ;; *) out=target/debug ;; esac
+case ${1:-release} in
+    release) out=target/release lib=target/release/liblxc.so ;;
+    *) out=target/debug lib=target/debug/deps/liblxc.so ;;
+esac
 : "${LXC_LIBDIR:?run it through make}" "${PREFIX:?}"
 
 # Everything is laid out beside the old files and renamed over them: a running tool keeps what it has open.
@@ -24,17 +27,14 @@ fill() { # fill MODE FILE DIRECTORY NAME: with the directories written in
     rm -f "$temporary"
 }
 
-lib=$out/deps/liblxc.so
 [ -e "$lib" ] || lib=$out/liblxc.so
 put 755 "$lib" "$LXC_LIBDIR" liblxc.so.1.9.0
 ln -sfn liblxc.so.1.9.0 "$DESTDIR$LXC_LIBDIR/liblxc.so.1"
 ln -sfn liblxc.so.1 "$DESTDIR$LXC_LIBDIR/liblxc.so"
 for tool in "$out"/stubs/lxc-*; do
-    case $(basename "$tool") in
-        lxc-supervise) put 755 "$tool" "$LXC_LIBEXECDIR/lxc" ;;
-        *) put 755 "$tool" "$LXC_BINDIR" ;;
-    esac
+    put 755 "$tool" "$LXC_BINDIR"
 done
+put 755 "$out/lxc-supervise" "$LXC_LIBEXECDIR/lxc"
 put 755 "$out/lxc-init" "$LXC_SBINDIR" init.lxc.static
 ln -sfn init.lxc.static "$DESTDIR$LXC_SBINDIR/init.lxc"
 mkdir -p "$DESTDIR$LXC_LIBDIR/lxc/rootfs"
@@ -64,7 +64,7 @@ if [ -e config/completions/_lxc ]; then
     put 644 config/completions/_lxc "$completions"
     for tool in "$out"/stubs/lxc-*; do
         case $(basename "$tool") in
-            lxc-supervise | lxc-checkconfig) ;;
+            lxc-checkconfig) ;;
             *) ln -sfn _lxc "$DESTDIR$completions/$(basename "$tool")" ;;
         esac
     done

@@ -469,3 +469,62 @@ fn the_man_page_renders() {
         );
     }
 }
+
+/// What a file of the installation costs before it runs, by its program headers (elf(5)).
+#[derive(Debug, Default)]
+struct Cost {
+    /// 2 is a program at a fixed address, 3 one or a library that can lie anywhere.
+    kind: u16,
+    /// It needs the dynamic linker.
+    interpreter: bool,
+    /// Bytes that are changed once, by the linker, and then read only.
+    relro: u64,
+    /// Entries of .rela.dyn.
+    relocations: u64,
+}
+
+fn cost(file: &Path) -> Cost {
+    let bytes = fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let number = |at: u64, len: usize| {
+        let at = usize::try_from(at).unwrap();
+        bytes[at..at + len].iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))
+    };
+    assert_eq!((&bytes[..4], number(4, 1)), (&b"\x7fELF"[..], 2), "{}", file.display());
+    let mut cost = Cost { kind: number(16, 2) as u16, ..Cost::default() };
+    let headers = (0..number(56, 2)).map(|i| number(32, 8) + i * number(54, 2));
+    for at in headers {
+        let (offset, file_size, memory_size) = (number(at + 8, 8), number(at + 32, 8), number(at + 40, 8));
+        match number(at, 4) {
+            // PT_DYNAMIC: DT_RELASZ, of entries of 24 bytes.
+            2 => {
+                let entries = (0..file_size / 16).map(|i| (number(offset + i * 16, 8), number(offset + i * 16 + 8, 8)));
+                cost.relocations += entries.filter(|e| e.0 == 8).map(|e| e.1 / 24).sum::<u64>();
+            }
+            3 => cost.interpreter = true,
+            0x6474_e552 => cost.relro += memory_size,
+            _ => {}
+        }
+    }
+    cost
+}
+
+#[test]
+fn budgets() {
+    if !cfg!(target_arch = "x86_64") {
+        skipped("the figures are those of x86_64");
+        return;
+    }
+    let supervise = cost(&prefix().join("libexec/lxc/lxc-supervise"));
+    assert!(supervise.kind == 2 && !supervise.interpreter && supervise.relocations == 0, "{supervise:?}");
+    // What a static C library itself changes while it starts; a development build's own tables are larger, but untouched.
+    let lib = prefix().join("lib/liblxc.so.1");
+    if fs::metadata(&lib).unwrap().len() > 8 << 20 {
+        skipped("liblxc.so.1 is a development build: `make bench` shows a release to this test");
+        return;
+    }
+    let lib = cost(&lib);
+    println!("{lib:?}");
+    // ARCHITECTURE.md, "What it costs to be there", says what they buy.
+    assert!(lib.kind == 3 && lib.relro <= 60 << 10 && lib.relocations <= 3200, "{lib:?}");
+    assert!(supervise.relro <= 32 << 10, "{supervise:?}");
+}

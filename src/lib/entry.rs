@@ -1,4 +1,5 @@
-//! The way from a tool's stub into the library: one private symbol, `lxc_rs_tool_main`. Owns nothing else.
+//! The ways from a program's `main` into the library: `lxc_rs_tool_main`, the one private symbol that the tools' stubs call,
+//! and [`supervise`] for the static program that holds what it needs of the library. Owns nothing else.
 #![allow(unsafe_code)] // it is a C function and reads argv as the C library left it
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
@@ -34,13 +35,25 @@ pub unsafe extern "C" fn lxc_rs_tool_main(
         return 1;
     }
     crate::sys::begin::mend();
-    let run = || match &*tool {
-        // No tool, but the program that starts containers for callers of the C library.
-        "lxc-supervise" => crate::runtime::supervise::main(crate::container::life::destroy_ephemeral),
-        tool => crate::cli::main(tool, &args),
-    };
+    let run = || crate::cli::main(&tool, &args);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         eprintln!("{tool}: internal error (see above); please report it with the command line");
+        1
+    })
+}
+
+/// Runs `lxc-supervise`: no tool, but the monitor of a container, or the program that starts one for a caller of the C
+/// library.
+///
+/// # Safety
+/// `argv` points to `argc` C strings, as `main` gets them.
+pub unsafe fn supervise(argc: c_int, argv: *const *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    let file = (argc > 1).then(|| unsafe { CStr::from_ptr(*argv.add(1)) }.to_str().unwrap_or_default());
+    crate::sys::begin::mend();
+    let run = || crate::runtime::supervise::main(file, crate::container::life::destroy_ephemeral);
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        eprintln!("lxc-supervise: internal error (see above); please report it");
         1
     })
 }

@@ -6,9 +6,12 @@
 //! Lines: lxc.container.conf(5), section LOGGING; `PROG NAME TIME LEVEL CATEGORY - FILE:FUNC:LINE - MESSAGE`.
 #![forbid(unsafe_code)]
 
+mod handover;
 mod line;
 #[cfg(test)]
 mod tests;
+
+pub use handover::{Taken, pack, unpack};
 
 use super::paths::dirs;
 use line::Line;

@@ -10,6 +10,7 @@ pub mod log;
 pub mod mount_options;
 pub mod op;
 pub mod owned_dir;
+pub mod pack;
 pub mod paths;
 pub mod spawn;
 pub mod units;

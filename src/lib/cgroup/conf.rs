@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 /// Control groups.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conf {
     /// `lxc.cgroup.FILE` (version 1), in order: file name and value.
     pub v1: Vec<(String, String)>,

@@ -9,6 +9,8 @@
 //! a killed monitor are told from the groups of a running one, also of an equally named container of another store.
 #![forbid(unsafe_code)]
 
+mod handover;
+
 use super::devices;
 use super::layout::{Base, Hierarchy, Host, Kind, Layout};
 use super::limits::Limits;

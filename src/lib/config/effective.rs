@@ -2,8 +2,9 @@
 //! (the text that a save writes has includes and templates in it, and not what was set without a file).
 #![forbid(unsafe_code)]
 
-use super::Config;
-use super::table::{Section, rows};
+use super::table::{SECTIONS, Section};
+use super::{Config, Text};
+use crate::base::Result;
 use crate::keys::{Kind, Row};
 use crate::mount::conf::{Cg, CgMode, Proc, Sys};
 use crate::network::conf::{Device, Kind as Type};
@@ -31,16 +32,41 @@ impl Config {
     pub fn effective(&self) -> String {
         let mut out = Lines(String::new());
         let fresh = Config::new();
-        for (section, row) in rows() {
-            match section {
-                Section::Device | Section::Network => {}
-                _ => self.effective_row(row, &fresh, &mut out),
-            }
+        for section in SECTIONS.into_iter().filter(|s| self.differs(&fresh, *s)) {
+            (0..section.len()).for_each(|i| self.effective_row(section.row(i as u8), &fresh, &mut out));
         }
         for (index, device) in &self.network.devices {
             self.effective_device(*index, device, &mut out);
         }
         out.0
+    }
+
+    /// A config of lines that [`Config::effective`] wrote, without their text: nobody saves it.
+    ///
+    /// # Errors
+    /// As [`Config::load_str`].
+    pub fn from_effective(lines: &str) -> Result<Self> {
+        let mut config = Self::new();
+        config.load_str(lines, "settings")?;
+        config.text = Text::default();
+        Ok(config)
+    }
+
+    /// Whether a section has a value of its own. Network devices are told apart from it.
+    fn differs(&self, fresh: &Config, section: Section) -> bool {
+        match section {
+            Section::Log => self.log != fresh.log,
+            Section::Cgroup => self.cgroup != fresh.cgroup,
+            Section::Hook => self.hook != fresh.hook,
+            Section::Idmap => self.idmap != fresh.idmap,
+            Section::Mount => self.mount != fresh.mount,
+            Section::Namespace => self.namespace != fresh.namespace,
+            Section::Process => self.process != fresh.process,
+            Section::Security => self.security != fresh.security,
+            Section::Storage => self.storage != fresh.storage,
+            Section::Terminal => self.terminal != fresh.terminal,
+            Section::Device | Section::Network => false,
+        }
     }
 
     fn effective_row(&self, row: &Row, fresh: &Config, out: &mut Lines) {

@@ -5,7 +5,7 @@ use crate::keys::{Answer, Bad, Call, Key, Kind, Op, value};
 use crate::slot;
 
 /// Logging.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LogConf {
     /// `lxc.log.level`: 0 TRACE … 8 FATAL; `None` is NOTSET.
     pub level: Option<u8>,

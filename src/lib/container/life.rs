@@ -88,6 +88,7 @@ impl Container {
             destroy: Some(destroy_ephemeral),
             from_library: options.from_library,
             restore: None,
+            in_supervise: false,
         })
     }
 

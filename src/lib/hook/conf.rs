@@ -60,7 +60,7 @@ impl When {
 }
 
 /// Hooks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conf {
     /// Commands, indexed by `When as usize`.
     pub hooks: [Vec<String>; 10],

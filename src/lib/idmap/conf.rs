@@ -4,7 +4,7 @@
 use crate::base::ids::IdMap;
 
 /// Id maps.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conf {
     /// `lxc.idmap`, in file order.
     pub maps: Vec<IdMap>,

@@ -54,7 +54,7 @@ pub struct Cg {
 }
 
 /// Mounts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conf {
     /// `lxc.mount.auto`: proc.
     pub auto_proc: Proc,

@@ -13,7 +13,7 @@ pub struct TimeOffset {
 }
 
 /// Namespaces.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conf {
     /// `lxc.namespace.clone`.
     pub clone: NsSet,

@@ -58,7 +58,7 @@ pub struct Net6 {
 }
 
 /// One `lxc.net.N` block. Texts that the kernel gets are kept as texts and checked when the plan is built.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Device {
     /// `type`.
     pub kind: Kind,
@@ -113,7 +113,7 @@ pub struct Device {
 }
 
 /// Network devices.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conf {
     /// By index; holes are allowed.
     pub devices: BTreeMap<u32, Device>,

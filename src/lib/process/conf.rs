@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 /// The payload's process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Conf {
     /// `lxc.arch`: `Some(false)` 64 bits, `Some(true)` 32 bits (PER_LINUX32).
     pub arch32: Option<bool>,

@@ -28,6 +28,14 @@ impl Pidfile {
         Ok(Self { path, owner: process::pid() })
     }
 
+    /// One that the process has made that the caller takes the place of.
+    ///
+    /// # Errors
+    /// The working directory is unknown.
+    pub fn created(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { path: std::path::absolute(path)?, owner: process::pid() })
+    }
+
     /// The caller is the monitor.
     ///
     /// # Errors

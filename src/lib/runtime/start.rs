@@ -2,6 +2,8 @@
 //! the container to the event loop, unwinds, starts again on reboot. Knows no tool and no option parser.
 #![forbid(unsafe_code)]
 
+pub(super) mod handover;
+
 pub use super::plan::StartRequest;
 
 use super::child::Bomb;
@@ -21,6 +23,7 @@ use crate::sys::signal::{self, SigSet};
 use crate::sys::{self, scm};
 use crate::{idmap, log_error, log_info, log_notice, log_warn, security, storage, terminal};
 use nix::libc;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -150,9 +153,9 @@ fn foreground(mut life: Life) -> Result<Started> {
 /// Descriptors that the caller left open for whom it starts: not close-on-exec, above the standard three, and not passed by
 /// LISTEN_FDS (sd_listen_fds(3)).
 fn foreign_fds(mut f: impl FnMut(i32)) -> Result<()> {
-    let passed: i32 = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse().ok()).filter(|n| *n >= 0).unwrap_or(0);
+    let first = first_foreign();
     for fd in sys::fd::open_fds().ctx(|| "/proc/self/fd".into())? {
-        let foreign = fd >= 3 + passed
+        let foreign = fd >= first
             && sys::fd::borrow(fd).is_ok_and(|b| {
                 nix::fcntl::fcntl(b, nix::fcntl::FcntlArg::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0)
             });
@@ -163,16 +166,29 @@ fn foreign_fds(mut f: impl FnMut(i32)) -> Result<()> {
     Ok(())
 }
 
+/// The least number that may be such a descriptor.
+fn first_foreign() -> i32 {
+    let passed = std::env::var("LISTEN_FDS").ok().and_then(|n| n.parse().ok()).filter(|n| *n >= 0);
+    passed.unwrap_or(0_i32).saturating_add(3)
+}
+
 /// Makes the monitor, in its cgroup from its first moment on, and waits for its word.
 fn daemonise(life: Life) -> Result<Started> {
     let (ours, theirs) = sys::socket::pair_seqpacket().ctx(|| "a socket pair".into())?;
-    let (mask, from_library) = (life.mask, life.request.from_library);
-    let mut life = Some(Life { starter: Some(theirs), ..life });
+    let from_library = life.request.from_library;
+    let life = Life { starter: Some(theirs), ..life };
+    if !from_library && !life.request.in_supervise {
+        match handover::give(&life) {
+            Ok(pid) => return waited(life, pid, &ours),
+            Err(e) => log_info!(errno = e, "lxc-supervise cannot be run, the monitor is forked"),
+        }
+    }
+    let mut life = Some(life);
     let mut ours = Some(ours);
     let child = |life: &mut Option<Life>, ours: &mut Option<OwnedFd>, cloned: bool| -> Never {
         let _never_unwinds = Bomb;
         *ours = None;
-        let code = life.take().map_or(1, |l| background(l, cloned));
+        let code = life.take().map_or(1, |l| background(l, cloned, false));
         process::exit_now(code)
     };
     // By number: the descriptor is the groups', which go to the child.
@@ -193,18 +209,28 @@ fn daemonise(life: Life) -> Result<Started> {
         made.map(|c| c.pid)
     };
     let made = made.ctx(|| "making the monitor".into())?;
-    if let Some(Life { groups, pidfile, command, starter, .. }) = life {
-        // They are the monitor's now: dropped here they would be removed.
-        std::mem::forget((groups, pidfile));
-        // These as well, and before its word is waited for: held here, its end would go unseen and the name stay taken.
-        drop((command, starter));
+    match (life, ours) {
+        (Some(life), Some(ours)) => waited(life, made, &ours),
+        _ => Err(Error::new("no socket pair")),
     }
+}
+
+/// Leaves all to the monitor, or the process between, `made`, and waits for its word.
+fn waited(life: Life, made: i32, ours: &OwnedFd) -> Result<Started> {
+    let Life { request, mask, groups, pidfile, command, starter, .. } = life;
+    // They are the monitor's now: dropped here they would be removed.
+    let (groups, pidfile) = (ManuallyDrop::new(groups), ManuallyDrop::new(pidfile));
+    // These as well, and before its word is waited for: held here, its end would go unseen and the name stay taken.
+    drop((command, starter));
     let _ = signal::set_mask(&mask);
-    let ours = ours.ok_or_else(|| Error::new("no socket pair"))?;
-    let told = word(&ours);
-    if from_library || told.is_err() {
+    let told = word(ours);
+    if request.from_library || told.is_err() {
         // The process in between; or the monitor, which ends: when this returns, nothing is left.
-        let _ = process::wait_pid(made, 0);
+        let ended = process::wait_pid(made, 0);
+        if ended.is_ok_and(|(_, status)| process::exit_code(status) == handover::REFUSED) {
+            // Nobody took them over.
+            drop((ManuallyDrop::into_inner(groups), ManuallyDrop::into_inner(pidfile)));
+        }
     }
     told.map(Started::Monitor)
 }
@@ -243,11 +269,12 @@ pub(super) fn failure(e: &Error) -> String {
     text
 }
 
-/// The monitor's own life, from its first moment; the exit code.
-fn background(mut life: Life, cloned: bool) -> i32 {
+/// The monitor's own life, from its first moment; the exit code. `cloned`: into its cgroup2 group; `clean`: no foreign
+/// descriptors are open.
+fn background(mut life: Life, cloned: bool, clean: bool) -> i32 {
     let mut starter = life.starter.take();
     life.groups.adopt();
-    let done = match settle(&mut life, cloned) {
+    let done = match settle(&mut life, cloned, clean) {
         Ok(()) => monitor(life, &mut starter).map(drop),
         Err(e) => {
             drop(life);
@@ -265,10 +292,12 @@ fn background(mut life: Life, cloned: bool) -> i32 {
     }
 }
 
-fn settle(life: &mut Life, cloned: bool) -> Result<()> {
+fn settle(life: &mut Life, cloned: bool, clean: bool) -> Result<()> {
     let _ = process::setsid();
     process::chdir(c"/").ctx(|| "/".into())?;
-    foreign_fds(sys::fd::close_raw)?;
+    if !clean {
+        foreign_fds(sys::fd::close_raw)?;
+    }
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").ctx(|| "/dev/null".into())?;
     for n in 0..3 {
         sys::fd::dup_onto(null.as_fd(), n).ctx(|| "/dev/null".into())?;

@@ -232,7 +232,11 @@ fn confinement(s: &mut Starting) -> Result<()> {
 
 fn network(s: &mut Starting) -> Result<()> {
     s.ending.network = Some(network::prepare(&s.config.network, &s.facts)?);
-    let (version, name, env) = (s.config.hook.version, s.facts.name.clone(), s.env.clone());
+    let (version, name) = (s.config.hook.version, s.facts.name.clone());
+    // Kept as long as the container runs: only where a script gets it.
+    let mut devices = s.config.network.devices.values();
+    let scripts = devices.any(|d| d.script_up.is_some() || d.script_down.is_some());
+    let env = if scripts { s.env.clone() } else { Vec::new() };
     s.undo.push("network", move |e| parent::network_down(e, version, &name, &env));
     Ok(())
 }

@@ -6,54 +6,50 @@
 use super::restore::Restore;
 use super::start::{self, StartRequest, Started};
 use crate::base::log;
-use crate::base::paths::dirs;
+use crate::base::pack::{Pack, Unpack};
 use crate::base::{Context, Error, Result};
 use crate::config::Config;
 use crate::sys::{self, process, scm};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where the program finds its request; above what LISTEN_FDS may pass on.
 const REQUEST: RawFd = 240;
 /// Where it answers. Left open over exec, so that the monitor closes it as one that the caller left behind.
 const ANSWER: RawFd = 241;
 
+/// The program.
+pub(super) fn program() -> CString {
+    CString::new(concat!(env!("LXC_LIBEXECDIR"), "/lxc/lxc-supervise")).unwrap_or_default()
+}
+
 /// Starts `request`, which is a background one, by the program.
 ///
 /// # Errors
-/// As [`start::run`]; `None` when the program is not installed, or the config cannot be carried as text: the caller has to
-/// fork then.
+/// As [`start::run`]; `None` when the program is not installed: the caller has to fork then.
 pub fn spawn(request: &StartRequest) -> Option<Result<Started>> {
-    let program = PathBuf::from(dirs::LIBEXECDIR).join("lxc/lxc-supervise");
-    if !carries(&request.config) || std::fs::metadata(&program).is_err() {
+    let program = program();
+    if std::fs::metadata(OsStr::from_bytes(program.as_bytes())).is_err() {
         return None;
     }
     Some(by_program(&program, request))
 }
 
-/// Whether the config's own text gives the same config again: not after an item of an included file has been cleared, nor
-/// with an address that an included file leaves to chance.
-fn carries(config: &Config) -> bool {
-    let mut again = Config::new();
-    again.load_str(&config.text(), "request").is_ok() && format!("{again:?}") == format!("{config:?}")
-}
-
-fn by_program(program: &Path, request: &StartRequest) -> Result<Started> {
-    let what = || format!("running {}", program.display());
+fn by_program(program: &CStr, request: &StartRequest) -> Result<Started> {
+    let what = || format!("running {}", program.to_string_lossy());
     let memory = sys::fd::memfd(c"lxc-request", &encode(request)).ctx(what)?;
     let (ours, theirs) = sys::socket::pair_seqpacket().ctx(what)?;
-    let path = CString::new(program.as_os_str().as_bytes()).unwrap_or_default();
     let env: Vec<CString> = std::env::vars_os()
         .filter_map(|(k, v)| CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok())
         .collect();
-    let args = process::ExecArgs::new(std::slice::from_ref(&path), &env);
+    let args = process::ExecArgs::new(&[program.to_owned()], &env);
     // Above both numbers, so that putting one in its place overwrites none of the others.
     let high = |fd: OwnedFd| sys::fd::dup_above(fd.as_fd(), ANSWER + 1).ctx(what);
     let (memory, theirs) = (high(memory)?, high(theirs)?);
     let fds = [(memory.as_raw_fd(), REQUEST), (theirs.as_raw_fd(), ANSWER)];
-    let pid = process::spawn(&path, &args, &fds, false).ctx(what)?;
+    let pid = process::spawn(program, &args, &fds, false).ctx(what)?;
     drop((memory, theirs));
     let answer = answer(&ours, pid).ctx(what);
     // A caller that ignores SIGCHLD has nothing left to reap.
@@ -80,8 +76,16 @@ fn answer(from: &OwnedFd, pid: i32) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// The program's whole life; the exit code. `destroy` is for `lxc.ephemeral = 1`.
-pub fn main(destroy: fn(&Path, &str) -> Result<()>) -> i32 {
+/// The program's whole life; the exit code. `file` is the number of the file that says what the monitor takes over; without
+/// one it starts a container for a caller of the library. `destroy` is for `lxc.ephemeral = 1`.
+pub fn main(file: Option<&str>, destroy: fn(&Path, &str) -> Result<()>) -> i32 {
+    if let Some(file) = file {
+        let taken = read(file.parse().unwrap_or(-1)).and_then(|bytes| start::handover::take(bytes, destroy));
+        return taken.unwrap_or_else(|e| {
+            eprintln!("lxc-supervise: {e}");
+            start::handover::REFUSED
+        });
+    }
     let done = answered(destroy);
     let text = match &done {
         Ok(pid) => format!("R{pid}"),
@@ -93,11 +97,18 @@ pub fn main(destroy: fn(&Path, &str) -> Result<()>) -> i32 {
     i32::from(done.is_err())
 }
 
-fn answered(destroy: fn(&Path, &str) -> Result<()>) -> Result<i32> {
-    let usage = || Error::new("lxc-supervise is run by liblxc only");
-    let memory = sys::fd::adopt(REQUEST).map_err(|_| usage())?;
+/// The whole of a file by its number.
+fn read(number: RawFd) -> Result<Vec<u8>> {
+    let usage = |_| Error::new("lxc-supervise is run by liblxc only");
+    let memory = sys::fd::adopt(number).map_err(usage)?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut std::fs::File::from(memory), &mut bytes).ctx(|| "the request".into())?;
+    Ok(bytes)
+}
+
+fn answered(destroy: fn(&Path, &str) -> Result<()>) -> Result<i32> {
+    let usage = || Error::new("lxc-supervise is run by liblxc only");
+    let bytes = read(REQUEST)?;
     let (mut request, setup) = decode(&bytes).ok_or_else(usage)?;
     request.destroy = Some(destroy);
     open_log(&setup.unwrap_or_else(|| log::Setup { quiet: true, ..log::Setup::default() }), &request.config);
@@ -118,66 +129,28 @@ fn open_log(setup: &log::Setup, config: &Config) {
     }
 }
 
-/// One field: its length in four bytes, then its bytes.
-fn put(out: &mut Vec<u8>, field: &[u8]) {
-    out.extend((field.len() as u32).to_le_bytes());
-    out.extend(field);
+/// Writes a request down; of the config its settings, as they were read.
+pub(super) fn pack(request: &StartRequest, out: &mut Pack) {
+    out.put(&[u8::from(request.useinit), u8::from(request.close_fds), u8::from(request.pidfile.is_some())]);
+    out.put(request.name.as_bytes());
+    out.path(&request.lxcpath);
+    out.path(&request.config_file);
+    out.path(request.pidfile.as_deref().unwrap_or(Path::new("")));
+    out.put(request.config.effective().as_bytes());
+    out.put(&request.restore.as_ref().map(Restore::pack).unwrap_or_default());
+    out.number(request.argv.len() as i64);
+    request.argv.iter().for_each(|arg| out.put(arg.as_bytes()));
 }
 
-fn encode(request: &StartRequest) -> Vec<u8> {
-    let mut out = Vec::new();
-    let flags = [u8::from(request.useinit), u8::from(request.close_fds), u8::from(request.pidfile.is_some())];
-    let path = |p: &Path| p.as_os_str().as_bytes().to_vec();
-    put(&mut out, &flags);
-    put(&mut out, request.name.as_bytes());
-    put(&mut out, &path(&request.lxcpath));
-    put(&mut out, &path(&request.config_file));
-    put(&mut out, &path(request.pidfile.as_deref().unwrap_or(Path::new(""))));
-    put(&mut out, request.config.text().as_bytes());
-    let setup = log::setup();
-    put(&mut out, &[u8::from(setup.is_some())]);
-    let setup = setup.unwrap_or_default();
-    put(&mut out, setup.prog.as_bytes());
-    put(&mut out, &path(setup.file.as_deref().unwrap_or(Path::new("none"))));
-    put(&mut out, log::level().name().as_bytes());
-    put(&mut out, &request.restore.as_ref().map(Restore::pack).unwrap_or_default());
-    for arg in &request.argv {
-        put(&mut out, arg.as_bytes());
-    }
-    out
-}
-
-fn decode(bytes: &[u8]) -> Option<(StartRequest, Option<log::Setup>)> {
-    let mut rest = bytes;
-    let mut next = || {
-        let (len, tail) = rest.split_at_checked(4)?;
-        let (field, tail) = tail.split_at_checked(u32::from_le_bytes(len.try_into().ok()?) as usize)?;
-        rest = tail;
-        Some(field.to_vec())
-    };
-    let text = |b: Vec<u8>| String::from_utf8(b).ok();
-    let path = |b: Vec<u8>| PathBuf::from(OsStr::from_bytes(&b));
-    let flags = next()?;
+/// A request that [`pack`] wrote, for a background start in the program.
+pub(super) fn unpack(from: &mut Unpack<'_>) -> Option<StartRequest> {
+    let flags = from.field()?;
     let on = |i: usize| flags.get(i) == Some(&1);
-    let (name, lxcpath, config_file, pidfile) = (text(next()?)?, path(next()?), path(next()?), path(next()?));
-    let mut config = Config::new();
-    config.load_str(&text(next()?)?, &config_file.to_string_lossy()).ok()?;
-    let logs = next()?.first() == Some(&1);
-    let setup = log::Setup {
-        prog: text(next()?)?,
-        file: Some(path(next()?)),
-        level: text(next()?),
-        name: name.clone(),
-        lxcpath: lxcpath.clone(),
-        quiet: true,
-        ..log::Setup::default()
-    };
-    let restore = Restore::unpack(&next()?);
-    let mut argv = Vec::new();
-    while let Some(arg) = next() {
-        argv.push(CString::new(arg).ok()?);
-    }
-    let request = StartRequest {
+    let (name, lxcpath, config_file, pidfile) = (from.text()?, from.path()?, from.path()?, from.path()?);
+    let config = Config::from_effective(std::str::from_utf8(from.field()?).ok()?).ok()?;
+    let restore = Restore::unpack(from.field()?);
+    let argv = (0..from.number()?).map(|_| CString::new(from.field()?).ok()).collect::<Option<Vec<_>>>()?;
+    Some(StartRequest {
         name,
         lxcpath,
         config,
@@ -190,6 +163,34 @@ fn decode(bytes: &[u8]) -> Option<(StartRequest, Option<log::Setup>)> {
         destroy: None,
         from_library: false,
         restore,
+        in_supervise: true,
+    })
+}
+
+fn encode(request: &StartRequest) -> Vec<u8> {
+    let mut out = Pack::default();
+    pack(request, &mut out);
+    let setup = log::setup();
+    out.number(i64::from(setup.is_some()));
+    let setup = setup.unwrap_or_default();
+    out.put(setup.prog.as_bytes());
+    out.path(setup.file.as_deref().unwrap_or(Path::new("none")));
+    out.put(log::level().name().as_bytes());
+    out.bytes().to_vec()
+}
+
+fn decode(bytes: &[u8]) -> Option<(StartRequest, Option<log::Setup>)> {
+    let mut from = Unpack::new(bytes);
+    let request = unpack(&mut from)?;
+    let logs = from.number()? == 1;
+    let setup = log::Setup {
+        prog: from.text()?,
+        file: Some(from.path()?),
+        level: Some(from.text()?),
+        name: request.name.clone(),
+        lxcpath: request.lxcpath.clone(),
+        quiet: true,
+        ..log::Setup::default()
     };
     Some((request, logs.then_some(setup)))
 }
@@ -215,7 +216,6 @@ mod tests {
             restore: Some(Restore { criu: "/c".into(), directory: "/d".into(), ..Restore::default() }),
             ..StartRequest::default()
         };
-        assert!(carries(&request.config));
         let (back, _) = decode(&encode(&request)).unwrap();
         assert_eq!((back.name.as_str(), back.argv.len(), back.useinit), ("c 1", 2, true));
         assert_eq!((back.pidfile.as_deref(), back.lxcpath.as_path()), (Some(Path::new("/run/p")), Path::new("/store")));

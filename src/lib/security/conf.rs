@@ -14,7 +14,7 @@ pub enum Caps {
 }
 
 /// Security.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Conf {
     /// Capabilities.
     pub caps: Caps,

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 /// The rootfs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Conf {
     /// `lxc.rootfs.path`, type prefix stripped.
     pub path: Option<String>,

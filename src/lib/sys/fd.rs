@@ -70,12 +70,10 @@ pub fn adopt(raw: RawFd) -> io::Result<OwnedFd> {
     if raw < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    // SAFETY: F_GETFD only looks; afterwards the number is known to be open and the caller hands over ownership.
+    // SAFETY: F_SETFD fails where nothing is open; afterwards the number is known to be, and the caller hands over ownership.
     unsafe {
-        check(libc::fcntl(raw, libc::F_GETFD))?;
-        let fd = OwnedFd::from_raw_fd(raw);
-        set_cloexec(fd.as_fd(), true)?;
-        Ok(fd)
+        check(libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC))?;
+        Ok(OwnedFd::from_raw_fd(raw))
     }
 }
 

@@ -33,4 +33,5 @@ pub mod socket;
 pub mod tied;
 pub mod time;
 pub mod tty;
+pub mod vfork;
 pub mod xattr;

@@ -338,6 +338,16 @@ pub fn set_name(name: &CStr) -> io::Result<()> {
     prctl(libc::PR_SET_NAME, name.as_ptr() as libc::c_ulong).map(drop)
 }
 
+/// The name in /proc/PID/comm.
+///
+/// # Errors
+/// prctl(2), PR_GET_NAME.
+pub fn name() -> io::Result<String> {
+    let mut name = [0_u8; 16];
+    prctl(libc::PR_GET_NAME, name.as_mut_ptr() as libc::c_ulong)?;
+    Ok(CStr::from_bytes_until_nul(&name).map(|n| n.to_string_lossy().into_owned()).unwrap_or_default())
+}
+
 /// personality(2): the one before; `0xffff_ffff` only asks.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 /// Terminals and /dev.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Conf {
     /// `lxc.autodev`.
     pub autodev: bool,
