@@ -197,7 +197,7 @@ fn decode(bytes: &[u8]) -> Option<(StartRequest, Option<log::Setup>)> {
         quiet: true,
         ..log::Setup::default()
     };
-    Some((request, logs.then_some(setup)))
+    from.is_done().then_some((request, logs.then_some(setup)))
 }
 
 #[cfg(test)]
