@@ -13,3 +13,5 @@ shared=${LXC_SHARED:-$root/../shared}
 BENCH_RT=${BENCH_RT:-0} "$shared/bench/bench.sh" -n "${BENCH_N:-40}" --vs /usr "$prefix" "$@"
 say 'frequent calls of the C library'
 benches/api.sh "$prefix/lib"
+say 'a start from a large process'
+benches/large.sh "$prefix/lib"

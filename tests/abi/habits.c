@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <lxc/lxccontainer.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -136,6 +137,44 @@ static void told(const char *store)
 	lxc_container_put(c);
 }
 
+/* What hooks and the log are told of a container that is no file of the store: LXD loads another. */
+static void loaded_from(const char *store, const char *rootfs)
+{
+	char file[512], other[512], log[512], seen[512], text[1200], line[1200];
+	struct lxc_container *c = lxc_container_new("loaded", store);
+	bool found = false;
+	FILE *f;
+
+	snprintf(file, sizeof file, "%s/loaded.conf", store);
+	snprintf(other, sizeof other, "%s/other.conf", store);
+	snprintf(log, sizeof log, "%s/loaded.log", store);
+	snprintf(seen, sizeof seen, "%s/loaded.seen", store);
+	f = fopen(file, "w");
+	fprintf(f, "lxc.rootfs.path = dir:%s\nlxc.net.0.type = empty\nlxc.init.cmd = /bin/sleep 1000\n", rootfs);
+	fprintf(f, "lxc.log.file = %s\nlxc.log.level = trace\n", log);
+	fprintf(f, "lxc.hook.pre-start = /bin/sh -c 'echo $LXC_CONFIG_FILE $LD_LIBRARY_PATH > %s'\n", seen);
+	fclose(f);
+	f = fopen(other, "w");
+	fprintf(f, "lxc.uts.name = other\n");
+	fclose(f);
+	expect(c->load_config(c, file) && c->load_config(c, other), "loaded");
+	expect(c->startl(c, 0, NULL), "start");
+	expect(c->stop(c), "stop");
+	f = fopen(seen, "r");
+	expect(f && fgets(line, sizeof line, f), "the hook ran");
+	snprintf(text, sizeof text, "%s %s\n", file, getenv("LD_LIBRARY_PATH"));
+	expect(!strcmp(line, text), "the hook sees the first file, and the caller's environment");
+	if (f)
+		fclose(f);
+	f = fopen(log, "r");
+	while (f && fgets(line, sizeof line, f))
+		found |= strncmp(line, "lxc loaded ", 11) == 0 && strstr(line, " NOTICE ");
+	expect(found, "the monitor's lines name the container");
+	if (f)
+		fclose(f);
+	lxc_container_put(c);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3)
@@ -145,6 +184,7 @@ int main(int argc, char **argv)
 	injected_mapped(argv[1], argv[2]);
 	if (lxc_get_version()[0] >= '6') /* 5.0 opens the file when the container starts only */
 		told(argv[1]);
+	loaded_from(argv[1], argv[2]);
 	printf("%d bad\n", bad);
 	return bad != 0;
 }

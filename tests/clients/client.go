@@ -141,10 +141,12 @@ func life(c *lxc.Container) {
 	show("stop", c.Stop(), c.Wait(lxc.STOPPED, 15*time.Second))
 }
 
-// Waits until init has its traps.
+// Waits until init has its traps. What counts is the text: of a command that is killed with the container go-lxc says 0.
 func ready(c *lxc.Container) {
+	o := quiet()
+	o.ClearEnv = true
 	for i := 0; i < 1000; i++ {
-		if status, _ := c.RunCommandStatus([]string{"/bin/cat", "/run/ready"}, quiet()); status == 0 {
+		if strings.HasSuffix(output(c, o, "/bin/cat", "/run/ready"), " ready") {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -12,7 +12,7 @@ cat > "$rootfs/sbin/shinit" << 'INIT'
 export PATH=/bin
 trap 'exit 0' PWR TERM
 trap 'busybox reboot -f' INT
-: > /run/ready
+echo ready > /run/ready
 while :; do sleep 1000 & wait $!; done
 INIT
 chmod 755 "$rootfs/sbin/shinit"

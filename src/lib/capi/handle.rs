@@ -21,13 +21,16 @@ pub struct Inner {
     pub container: Container,
     /// `want_close_all_fds`.
     pub close_fds: bool,
+    /// The first file that the config was loaded from: hooks see its name (lxc.container.conf(5), LXC_CONFIG_FILE).
+    pub loaded: Option<PathBuf>,
     /// Its monitor's client, made once: questions come by the hundred.
     client: Option<Arc<Client>>,
 }
 
 impl Inner {
     fn new(container: Container) -> Self {
-        Self { container, close_fds: false, client: None }
+        let loaded = container.config().map(|_| container.config_file());
+        Self { container, close_fds: false, loaded, client: None }
     }
 }
 

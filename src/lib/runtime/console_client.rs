@@ -7,7 +7,7 @@ use crate::base::{Context, Error, Result};
 use crate::ipc::command::{Client, Fail};
 use crate::sys::poll::{POLLIN, PollFd, poll};
 use crate::sys::signal::{self, SigSet};
-use crate::sys::{fd, process};
+use crate::sys::{fd, process, tty};
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -58,7 +58,7 @@ fn banner(tty: i32, escape: u8) -> String {
 /// # Errors
 /// The container does not run; the tty is busy or there is none; an input that cannot be waited for (/dev/null, a file).
 pub fn run(client: &Client, session: &Session) -> Result<Option<i32>> {
-    let (_reserved, ptx, tty) = client.console(session.tty).map_err(|f| match f {
+    let (_reserved, ptx, number) = client.console(session.tty).map_err(|f| match f {
         Fail::Refused(e) => Error::os(e, "Denied access to tty"),
         f => f.error(client.container(), "give a terminal"),
     })?;
@@ -71,12 +71,18 @@ pub fn run(client: &Client, session: &Session) -> Result<Option<i32>> {
     let shown = Shown { input: Some(session.input), output: session.output };
     let mut relay = Relay::new(ptx, shown, None, session.escape.map(Escape::new)).ctx(failed)?;
     relay.resize();
+    // Before the banner: changing the modes throws away what was typed, and who has read it types.
+    let modes = Modes::change(shown);
     if let Some(escape) = session.escape
         && let Ok(messages) = fd::borrow(session.messages)
     {
-        let _ = fd::write_all(messages, banner(tty, escape).as_bytes());
+        let mut text = banner(number, escape);
+        // The terminal turns no line feed into a new line any more.
+        if modes.is_some() && tty::Modes::of(messages).is_ok() {
+            text = text.replace('\n', "\r\n");
+        }
+        let _ = fd::write_all(messages, text.as_bytes());
     }
-    let modes = Modes::change(shown);
     let ended = carry(&mut relay, signals.as_fd());
     drop(modes);
     let _ = signal::set_mask(&mask);

@@ -116,16 +116,20 @@ fn answered(destroy: fn(&Path, &str) -> Result<()>) -> Result<i32> {
     let bytes = read(REQUEST)?;
     let (mut request, setup) = decode(&bytes).ok_or_else(usage)?;
     request.destroy = Some(destroy);
-    open_log(&setup.unwrap_or_else(|| log::Setup { quiet: true, ..log::Setup::default() }), &request.config);
+    open_log(setup.unwrap_or_else(|| log::Setup { quiet: true, ..log::Setup::default() }), &request);
     match start::run(&request)? {
         Started::Monitor(pid) => Ok(pid),
         Started::Ended(_) => Err(usage()),
     }
 }
 
-/// The caller's log; where it has none, what the config says.
-fn open_log(setup: &log::Setup, config: &Config) {
-    let opened = log::init(setup).and_then(|()| {
+/// The caller's log; where it has none, what the config says. Lines name the container, whose monitor writes them.
+fn open_log(mut setup: log::Setup, request: &StartRequest) {
+    let config = &request.config;
+    if setup.name.is_empty() {
+        setup.name.clone_from(&request.name);
+    }
+    let opened = log::init(&setup).and_then(|()| {
         let level = config.log.level.and_then(|l| log::Level::from_number(i32::from(l)));
         log::apply_config(level, config.log.file.as_deref().map(Path::new))
     });

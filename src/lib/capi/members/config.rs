@@ -26,7 +26,11 @@ member! {
         let own = h.with(|i| i.container.config_file());
         let file = alt_file.path().unwrap_or_else(|| own.clone());
         let _lock = if file == own { disk_lock(&h.copy()) } else { None };
-        truth(h.with(|i| i.container.config_mut().load_file(&file)).map(|()| true))
+        truth(h.with(|i| {
+            i.container.config_mut().load_file(&file)?;
+            i.loaded.get_or_insert(file);
+            Ok(true)
+        }))
     }
 }
 
@@ -99,7 +103,10 @@ member! {
 member! {
     /// Forgets what is configured.
     clear_config(h), {
-        h.with(|i| i.container.clear_config());
+        h.with(|i| {
+            i.container.clear_config();
+            i.loaded = None;
+        });
     }
 }
 

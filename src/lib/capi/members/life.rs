@@ -30,7 +30,7 @@ pub fn start_with(h: Handle, useinit: bool, argv: Vec<CString>) -> bool {
 }
 
 fn begin(h: Handle, useinit: bool, mut argv: Vec<CString>) -> Result<bool> {
-    let (mut container, close_fds) = h.with(|i| (i.container.clone(), i.close_fds));
+    let (mut container, close_fds, config_file) = h.with(|i| (i.container.clone(), i.close_fds, i.loaded.clone()));
     if container.clear_broken_creation()? {
         h.with(|i| i.container.clear_config());
         return Err(Error::new(format!("{}: what a creation that died had left is removed", container.name())));
@@ -46,7 +46,7 @@ fn begin(h: Handle, useinit: bool, mut argv: Vec<CString>) -> Result<bool> {
     let daemonize = h.daemonize();
     // SAFETY: null or a C string of the caller's.
     let pidfile = unsafe { memory::path((*h.raw()).pidfile) };
-    let options = StartOptions { argv, useinit, daemonize, close_fds, pidfile, config_file: None, from_library: true };
+    let options = StartOptions { argv, useinit, daemonize, close_fds, pidfile, config_file, from_library: true };
     match container.start(&options)? {
         Started::Ended(status) => {
             // SAFETY: as above.
