@@ -32,7 +32,10 @@ put 755 "$lib" "$LXC_LIBDIR" liblxc.so.1.9.0
 ln -sfn liblxc.so.1.9.0 "$DESTDIR$LXC_LIBDIR/liblxc.so.1"
 ln -sfn liblxc.so.1 "$DESTDIR$LXC_LIBDIR/liblxc.so"
 for tool in "$out"/stubs/lxc-*; do
-    put 755 "$tool" "$LXC_BINDIR"
+    case ${tool##*/} in
+        lxc-spawn) put 755 "$tool" "$LXC_LIBEXECDIR/lxc" ;;
+        *) put 755 "$tool" "$LXC_BINDIR" ;;
+    esac
 done
 put 755 "$out/lxc-supervise" "$LXC_LIBEXECDIR/lxc"
 put 755 "$out/lxc-init" "$LXC_SBINDIR" init.lxc.static

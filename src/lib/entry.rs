@@ -35,21 +35,24 @@ pub unsafe extern "C" fn lxc_rs_tool_main(
         return 1;
     }
     crate::sys::begin::mend();
-    let run = || crate::cli::main(&tool, &args);
+    let run = || match &*tool {
+        // No tool, but the program that starts containers for callers of the C library.
+        "lxc-spawn" => crate::runtime::supervise::spawned(crate::container::life::destroy_ephemeral),
+        tool => crate::cli::main(tool, &args),
+    };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         eprintln!("{tool}: internal error (see above); please report it with the command line");
         1
     })
 }
 
-/// Runs `lxc-supervise`: no tool, but the monitor of a container, or the program that starts one for a caller of the C
-/// library.
+/// Runs `lxc-supervise`: no tool, but the monitor of a container.
 ///
 /// # Safety
 /// `argv` points to `argc` C strings, as `main` gets them.
 pub unsafe fn supervise(argc: c_int, argv: *const *const c_char) -> c_int {
     // SAFETY: the caller's promise.
-    let file = (argc > 1).then(|| unsafe { CStr::from_ptr(*argv.add(1)) }.to_str().unwrap_or_default());
+    let file = if argc > 1 { unsafe { CStr::from_ptr(*argv.add(1)) }.to_str().unwrap_or_default() } else { "" };
     crate::sys::begin::mend();
     let run = || crate::runtime::supervise::main(file, crate::container::life::destroy_ephemeral);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {

@@ -47,7 +47,7 @@ pub struct StartRequest {
     pub from_library: bool,
     /// criu brings its processes back in place of a start; a reboot is a start again.
     pub restore: Option<super::restore::Restore>,
-    /// This process is `lxc-supervise` already: a fork of it is small.
+    /// This process is `lxc-spawn`: a fork of it is small.
     pub in_supervise: bool,
 }
 

@@ -1,6 +1,7 @@
 //! A start from a process that must not be forked: one with threads, or a large one (callers of the C library). A small
-//! program, libexec/lxc/lxc-supervise, gets the request by a file in memory, starts the container as lxc-start would, says
-//! how that went and ends. Owns that request's form; what a start is lies in `start`.
+//! program, libexec/lxc/lxc-spawn, gets the request by a file in memory, starts the container as lxc-start would, says
+//! how that went and ends. Owns that request's form, and the entry of `lxc-supervise`, which
+//! is the monitor of a tool's start and takes over at once (`start/handover.rs`); what a start is lies in `start`.
 #![forbid(unsafe_code)]
 
 use super::restore::Restore;
@@ -20,9 +21,9 @@ const REQUEST: RawFd = 240;
 /// Where it answers. Left open over exec, so that the monitor closes it as one that the caller left behind.
 const ANSWER: RawFd = 241;
 
-/// The program.
-pub(super) fn program() -> CString {
-    CString::new(concat!(env!("LXC_LIBEXECDIR"), "/lxc/lxc-supervise")).unwrap_or_default()
+/// The program: with the shared library that its caller has, which the monitor, a fork of it, shows in its maps then.
+fn program() -> CString {
+    CString::new(concat!(env!("LXC_LIBEXECDIR"), "/lxc/lxc-spawn")).unwrap_or_default()
 }
 
 /// Starts `request`, which is a background one, by the program.
@@ -76,16 +77,18 @@ fn answer(from: &OwnedFd, pid: i32) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// The program's whole life; the exit code. `file` is the number of the file that says what the monitor takes over; without
-/// one it starts a container for a caller of the library. `destroy` is for `lxc.ephemeral = 1`.
-pub fn main(file: Option<&str>, destroy: fn(&Path, &str) -> Result<()>) -> i32 {
-    if let Some(file) = file {
-        let taken = read(file.parse().unwrap_or(-1)).and_then(|bytes| start::handover::take(bytes, destroy));
-        return taken.unwrap_or_else(|e| {
-            eprintln!("lxc-supervise: {e}");
-            start::handover::REFUSED
-        });
-    }
+/// The whole life of `lxc-supervise`, the monitor of a tool's background start; the exit code. `file` is the number of the
+/// file that says what it takes over. `destroy` is for `lxc.ephemeral = 1`.
+pub fn main(file: &str, destroy: fn(&Path, &str) -> Result<()>) -> i32 {
+    let taken = read(file.parse().unwrap_or(-1)).and_then(|bytes| start::handover::take(bytes, destroy));
+    taken.unwrap_or_else(|e| {
+        eprintln!("lxc-supervise: {e}");
+        start::handover::REFUSED
+    })
+}
+
+/// The whole life of `lxc-spawn`, which starts a container for a caller of the library; the exit code. `destroy` as above.
+pub fn spawned(destroy: fn(&Path, &str) -> Result<()>) -> i32 {
     let done = answered(destroy);
     let text = match &done {
         Ok(pid) => format!("R{pid}"),
@@ -104,7 +107,7 @@ pub(super) fn caller() -> Option<BorrowedFd<'static>> {
 
 /// The whole of a file by its number.
 fn read(number: RawFd) -> Result<Vec<u8>> {
-    let usage = |_| Error::new("lxc-supervise is run by liblxc only");
+    let usage = |_| Error::new("lxc-supervise and lxc-spawn are run by liblxc only");
     let memory = sys::fd::adopt(number).map_err(usage)?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut std::fs::File::from(memory), &mut bytes).ctx(|| "the request".into())?;
@@ -112,7 +115,7 @@ fn read(number: RawFd) -> Result<Vec<u8>> {
 }
 
 fn answered(destroy: fn(&Path, &str) -> Result<()>) -> Result<i32> {
-    let usage = || Error::new("lxc-supervise is run by liblxc only");
+    let usage = || Error::new("lxc-spawn is run by liblxc only");
     let bytes = read(REQUEST)?;
     let (mut request, setup) = decode(&bytes).ok_or_else(usage)?;
     request.destroy = Some(destroy);

@@ -29,7 +29,7 @@ pub(in crate::runtime) const REFUSED: i32 = 125;
 /// # Errors
 /// The program is not installed, or cannot be executed: a fork will do.
 pub(super) fn give(life: &Life<'_>) -> io::Result<i32> {
-    let program = supervise::program();
+    let program = CString::new(concat!(env!("LXC_LIBEXECDIR"), "/lxc/lxc-supervise"))?;
     let missing = || io::Error::from_raw_os_error(nix::libc::ENOENT);
     let starter = life.starter.as_ref().ok_or_else(missing)?;
     let cgroup = life.groups.monitor_fd();
