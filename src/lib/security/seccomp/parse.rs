@@ -155,9 +155,9 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Policy> {
     if style.text.contains("debug") {
         return Err(style.error(style.text, "debug policies are not supported", "remove the word debug"));
     }
-    match number.as_str() {
-        "1" => version1(&style, lines),
-        "2" => version2(&style, lines),
+    match number.parse() {
+        Ok(1) => version1(&style, lines),
+        Ok(2) => version2(&style, lines),
         _ => Err(first.error(first.text, "unknown policy version", "line 1 is 1 or 2")),
     }
 }
@@ -328,6 +328,20 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn lines_are_whole() {
+        for (text, fine) in [
+            ("02\ndenylist\n", true),
+            ("2x\ndenylist\n", true),
+            ("2\ndenylistx\nmkdir\n", false),
+            ("1\nallowlist\n5 6\n", false),
+            ("2\ndenylist\n [all]\nmkdir\n", true),
+            ("2\ndenylist\n[x86_64] # c\nmkdir\n", true),
+        ] {
+            assert_eq!(parse("p", text.as_bytes()).is_ok(), fine, "{text}");
+        }
+    }
 
     fn ok(text: &str) -> Policy {
         parse("p", text.as_bytes()).unwrap()
