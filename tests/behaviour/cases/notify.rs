@@ -207,7 +207,8 @@ fn answers(c: &mut Cases) {
         let dir = format!("/proc/{pid}");
         assert_eq!(q.files, [dir.clone(), format!("{dir}/mem"), "anon_inode:seccomp notify".to_string()]);
     })
-    .needs(&[Need::Seccomp]);
+    .needs(&[Need::Seccomp])
+    .keys("lxc.seccomp.notify.proxy lxc.seccomp.notify.cookie");
 
     c.add("notify.calls_of_attached_processes_too", |t| {
         policy(t);
