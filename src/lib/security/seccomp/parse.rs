@@ -275,9 +275,10 @@ fn action<'a>(place: &Place<'_>, text: &'a str) -> Result<(Action, &'a str)> {
     if let Some((_, a)) = simple.iter().find(|(name, _)| word.starts_with(name)) {
         return Ok((*a, rest));
     }
-    if !word.starts_with("errno") {
+    // The number may follow without a blank, as in LXC.
+    let Some(rest) = text.strip_prefix("errno") else {
         return Err(place.error(word, "unknown action", "kill, errno NUMBER, allow, trap or notify"));
-    }
+    };
     let rest = rest.trim_start();
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (digits, rest) = rest.split_at(end);
@@ -333,6 +334,9 @@ mod tests {
     fn lines_are_whole() {
         for (text, fine) in [
             ("02\ndenylist\n", true),
+            ("2\ndenylist errno1\nmkdir errno2\n", true),
+            ("2\ndenylist\nmkdir errnox 2\n", false),
+            ("2\ndenylist\nmkdir\r\n", true),
             ("2x\ndenylist\n", true),
             ("2\ndenylistx\nmkdir\n", false),
             ("1\nallowlist\n5 6\n", false),
