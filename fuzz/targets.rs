@@ -56,7 +56,10 @@ pub fn lxc_conf(data: &[u8]) {
 /// Seccomp policies: what parses is compiled as well.
 pub fn seccomp(data: &[u8]) {
     faults(data, Format::Seccomp);
-    if data.len() < 2000 {
+    // Policies that are tried in a process of their own first cost seconds: the unit tests have them.
+    let words: [&[u8]; 6] = [b"!=", b"<", b">", b"CMP_N", b"CMP_L", b"CMP_G"];
+    let turned = words.iter().map(|word| data.windows(word.len()).filter(|w| w == word).count()).sum::<usize>();
+    if data.len() < 2000 && turned < 2 {
         let _ = lxc::security::seccomp::of_text("fuzz", data);
     }
 }
