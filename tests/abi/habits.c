@@ -74,6 +74,45 @@ static void injected(const char *store, const char *rootfs)
 	lxc_container_put(c);
 }
 
+/*
+ * LXD puts devices below /dev of unprivileged containers: a file system of the container's own user namespace, which takes
+ * no new file of a user that is not mapped there.
+ */
+static void injected_mapped(const char *store, const char *rootfs)
+{
+	char text[1200], shared[512];
+	struct stat st;
+	struct lxc_mount zeros = { 0 };
+	struct lxc_container *c = lxc_container_new("mapped", store);
+
+	snprintf(shared, sizeof shared, "%s/shared", store);
+	expect(mount("none", shared, "tmpfs", 0, NULL) == 0 && mount(NULL, shared, NULL, MS_SHARED, NULL) == 0, "shared");
+	snprintf(text, sizeof text, "dir:%s", rootfs);
+	c->set_config_item(c, "lxc.rootfs.path", text);
+	c->set_config_item(c, "lxc.net.0.type", "empty");
+	c->set_config_item(c, "lxc.idmap", "u 0 100000 65536");
+	c->set_config_item(c, "lxc.idmap", "g 0 200000 65536");
+	c->set_config_item(c, "lxc.init.cmd", "/bin/sleep 1000");
+	c->set_config_item(c, "lxc.autodev", "1");
+	snprintf(text, sizeof text, "shmounts:%s:/dev/.mounts", shared);
+	c->set_config_item(c, "lxc.mount.auto", text);
+	expect(c->startl(c, 0, NULL), "start with an id map");
+	expect(c->mount(c, "/etc/passwd", "/dev/file", "none", MS_BIND, NULL, &zeros) == 0, "file below /dev");
+	expect(c->mount(c, "/etc", "/dev/deep/dir", "none", MS_BIND, NULL, &zeros) == 0, "directory below /dev");
+	expect(c->attach_run_waitl(c, NULL, "/bin/sh", "sh", "-c",
+				   "grep -q root: /dev/file && grep -q root: /dev/deep/dir/passwd", NULL) == 0, "mounted below /dev");
+	expect(c->umount(c, "/dev/file", 0, &zeros) == 0 && c->umount(c, "/dev/deep/dir", MNT_DETACH, &zeros) == 0,
+	       "unmounted below /dev");
+	/* The mount points are of the container's root, which can remove them. */
+	for (const char *const *of = (const char *[]){ "file", "deep", "deep/dir", NULL }; *of; of++) {
+		snprintf(text, sizeof text, "/proc/%d/root/dev/%s", c->init_pid(c), *of);
+		expect(stat(text, &st) == 0 && st.st_uid == 100000 && st.st_gid == 200000, text);
+	}
+	expect(c->stop(c), "stop");
+	umount2(shared, MNT_DETACH);
+	lxc_container_put(c);
+}
+
 /* A start that fails says why in the container's own log, though the caller has opened none. */
 static void told(const char *store)
 {
@@ -103,6 +142,7 @@ int main(int argc, char **argv)
 		return 2;
 	saved_elsewhere(argv[1]);
 	injected(argv[1], argv[2]);
+	injected_mapped(argv[1], argv[2]);
 	if (lxc_get_version()[0] >= '6') /* 5.0 opens the file when the container starts only */
 		told(argv[1]);
 	printf("%d bad\n", bad);

@@ -1,6 +1,8 @@
-/* What only the C API does: `client STORE NAME console-log` or `client STORE NAME clone NEW`. */
+/* What only the C API does: `client STORE NAME console-log` or `client STORE NAME clone NEW [FLAGS [ARGUMENT…]]`,
+ * `client STORE NAME destroy`. */
 #include <lxc/lxccontainer.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int main(int argc, char **argv)
@@ -21,6 +23,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(argv[3], "clone") && argc > 4)
-		return c->clone(c, argv[4], NULL, 0, NULL, NULL, 0, NULL) ? 0 : 1;
+		return c->clone(c, argv[4], NULL, argc > 5 ? atoi(argv[5]) : 0, NULL, NULL, 0, argc > 6 ? argv + 6 : NULL) ? 0 : 1;
+	if (!strcmp(argv[3], "destroy"))
+		return c->destroy(c) ? 0 : 1;
 	return 2;
 }

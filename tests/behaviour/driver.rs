@@ -1,5 +1,5 @@
 //! Two programs that the cases about criu need, as modes of this binary (there is no compiler where they run): a caller of
-//! the C library's checkpoint, restore and migrate, and the part of a stand-in for criu that makes a process.
+//! the C library's start, checkpoint, restore and migrate, and the part of a stand-in for criu that makes a process.
 // The C library is called, and a process is cloned: neither goes without.
 #![allow(unsafe_code)]
 
@@ -27,6 +27,7 @@ struct Opts {
 
 /// Offsets of members of `struct lxc_container`.
 const STATE: usize = 88;
+const START: usize = 136;
 const CHECKPOINT: usize = 464;
 const RESTORE: usize = 472;
 const MIGRATE: usize = 496;
@@ -47,7 +48,7 @@ struct Log {
 /// Where the library's log goes.
 pub const LOG: &str = "/tmp/api.log";
 
-/// `--migrate LIBRARY STORE NAME ACT [KEY[=VALUE]]…`; ACT is a command's number, `checkpoint` or `restore`. Prints
+/// `--migrate LIBRARY STORE NAME ACT [KEY[=VALUE]]…`; ACT is a command's number, `start`, `checkpoint` or `restore`. Prints
 /// `RESULT FEATURES STATE`.
 pub fn migrate(args: &[String]) -> i32 {
     let [library, store, name, act, options @ ..] = args else { return 2 };
@@ -101,6 +102,11 @@ pub fn migrate(args: &[String]) -> i32 {
         }
         let member = |offset: usize| container.byte_add(offset).cast::<*const c_void>().read();
         let result = match act.as_str() {
+            "start" => {
+                let f: unsafe extern "C" fn(C, c_int, *const *const c_char) -> bool =
+                    std::mem::transmute(member(START));
+                c_int::from(f(container, 0, std::ptr::null()))
+            }
             "checkpoint" => {
                 let f: unsafe extern "C" fn(C, *const c_char, bool, bool) -> bool =
                     std::mem::transmute(member(CHECKPOINT));

@@ -269,19 +269,6 @@ pub fn apply_syslog(facility: &str) -> super::Result<()> {
     Ok(())
 }
 
-/// Opens the log file anew by its path, in a process that did not inherit the descriptor.
-///
-/// # Errors
-/// The file cannot be opened.
-pub fn reopen() -> super::Result<()> {
-    let Some(mut sink) = snapshot() else { return Ok(()) };
-    if let Some(path) = &sink.path {
-        sink.file = Some(Arc::new(open(path)?));
-        install(sink);
-    }
-    Ok(())
-}
-
 /// Writes nothing more to stderr (a monitor whose stderr is gone), or does so again.
 pub fn set_quiet(quiet: bool) {
     if let Some(mut g) = write_global()

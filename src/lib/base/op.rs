@@ -14,12 +14,6 @@ use std::os::fd::RawFd;
 pub mod slot {
     /// How many there are in all; a larger number is refused when the plan is built.
     pub const COUNT: usize = 192;
-    /// First slot of `storage` (8).
-    pub const STORAGE: usize = 0;
-    /// First slot of `mount` (24).
-    pub const MOUNT: usize = 8;
-    /// First slot of `cgroup` (16).
-    pub const CGROUP: usize = 32;
     /// First slot of `security` (8).
     pub const SECURITY: usize = 48;
     /// First slot of `runtime` itself (8).
@@ -87,8 +81,6 @@ pub enum Source {
     },
     /// The open file or directory itself (bind of a descriptor of the child's own mount namespace, say a pty).
     Fd(FdRef),
-    /// A detached tree that an earlier op left in this slot; moves it, the slot is empty afterwards.
-    Tree(usize),
     /// A detached tree that was made before the clone and is held open by this number.
     Held(std::os::fd::RawFd),
     /// The mount at this path moves (`move`, MS_MOVE).
@@ -97,24 +89,13 @@ pub enum Source {
     Remount,
 }
 
-/// Where a mount goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// On this path.
-    On(At),
-    /// On the file or directory of this descriptor.
-    OnFd(FdRef),
-    /// Nowhere yet: the detached tree stays in the slot.
-    Slot(usize),
-}
-
 /// A mount, by whichever calls serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountOp {
     /// What.
     pub source: Source,
     /// Where.
-    pub target: Target,
+    pub target: At,
     /// MS_* flags to set (mount(2)): RDONLY, NOSUID, NODEV, NOEXEC, NOATIME, NODIRATIME, RELATIME, STRICTATIME,
     /// NOSYMFOLLOW, and for a new file system also SYNCHRONOUS, DIRSYNC, MANDLOCK, LAZYTIME.
     /// Of a bind they are set in addition to those that the source has; MS_BIND and MS_REC are not given here.
@@ -135,7 +116,7 @@ pub struct MountOp {
 
 impl MountOp {
     /// A mount without flags.
-    pub fn new(source: Source, target: Target) -> Self {
+    pub fn new(source: Source, target: At) -> Self {
         Self {
             source,
             target,
@@ -151,19 +132,19 @@ impl MountOp {
 
     /// A new file system on a path in the rootfs.
     pub fn fs(fstype: CString, name: CString, data: Option<CString>, on: CString, flags: u64) -> Self {
-        Self { flags, ..Self::new(Source::Fs { fstype, name, data }, Target::On(At::Rootfs(on))) }
+        Self { flags, ..Self::new(Source::Fs { fstype, name, data }, At::Rootfs(on)) }
     }
 
     /// A bind on a path in the rootfs.
     pub fn bind(from: At, recursive: bool, on: CString, flags: u64) -> Self {
-        Self { flags, ..Self::new(Source::Bind { from, recursive }, Target::On(At::Rootfs(on))) }
+        Self { flags, ..Self::new(Source::Bind { from, recursive }, At::Rootfs(on)) }
     }
 }
 
 /// How the rootfs comes to its mount point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootfsOp {
-    /// What: `Source::Bind` for a directory, `Source::Fs` for a file system, `Source::Tree` for what storage prepared.
+    /// What: `Source::Bind` for a directory, `Source::Fs` for a file system, `Source::Held` for what storage prepared.
     /// `None` shares the host's root: it only becomes the base of `At::Rootfs`, and there is no pivot.
     pub source: Option<Source>,
     /// `lxc.rootfs.mount`: an existing directory of the host.
@@ -184,8 +165,6 @@ pub enum Act {
     // ---- files
     /// mkdir -p with this mode for each directory made.
     Mkdir(At, u32),
-    /// An empty file with this mode when nothing is there, parents 0755.
-    Touch(At, u32),
     /// A device node; where the kernel refuses or the node cannot be opened, an empty file with the host's node bound on
     /// it. An existing node of the same number stays.
     Node {
@@ -231,16 +210,7 @@ pub enum Act {
     },
     /// Closes a slot.
     Close(usize),
-    /// chown and chmod of a path; `None` leaves it.
-    Own {
-        /// The file; a symlink is followed inside its root only.
-        at: At,
-        /// Owner and group inside the container's user namespace.
-        ids: Option<(u32, u32)>,
-        /// Permission bits.
-        mode: Option<u32>,
-    },
-    /// The same of a descriptor.
+    /// chown and chmod of a descriptor; `None` leaves it.
     OwnFd {
         /// The file.
         fd: FdRef,
@@ -283,8 +253,6 @@ pub enum Act {
     StdioNull,
     /// setsid(2).
     Setsid,
-    /// TIOCSCTTY: the terminal becomes the controlling one of the child's session.
-    Ctty(FdRef),
 
     // ---- the process
     /// sethostname(2).
@@ -308,10 +276,6 @@ pub enum Act {
     Pdeathsig(i32),
     /// Drops every capability of the bounding set that the mask (a bit each) lacks.
     CapBound(u64),
-    /// Clears the ambient set.
-    AmbientClear,
-    /// Raises all permitted capabilities to inheritable and ambient, so that they survive the change of ids.
-    AmbientRaise,
     /// PR_SET_NO_NEW_PRIVS.
     NoNewPrivs,
     /// personality(2).
@@ -334,9 +298,6 @@ pub enum Act {
         /// Make it.
         create: bool,
     },
-    /// umask(2).
-    Umask(u32),
-
     /// A netlink socket (rtnetlink(7)) of the present network namespace into the slot.
     Netlink(usize),
 
@@ -360,8 +321,6 @@ pub enum OnFail {
     /// The start ends with a message of stage, object and errno.
     #[default]
     Abort,
-    /// The parent logs it (WARN) and the start goes on.
-    Warn,
     /// The parent logs it (INFO) and the start goes on.
     Info,
 }
@@ -385,13 +344,6 @@ impl Op {
     /// An op whose failure ends the start.
     pub fn new(stage: &'static str, object: impl Into<String>, act: Act) -> Self {
         Self { stage, object: object.into(), act, on_fail: OnFail::Abort, fallback: None }
-    }
-
-    /// Its failure is logged as a warning.
-    #[must_use]
-    pub fn warn(mut self) -> Self {
-        self.on_fail = OnFail::Warn;
-        self
     }
 
     /// Its failure is logged as information.

@@ -81,6 +81,11 @@ impl<'a> Unpack<'a> {
         Some(field)
     }
 
+    /// Whether all has been read.
+    pub fn is_done(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Text.
     pub fn text(&mut self) -> Option<String> {
         self.field().and_then(|b| std::str::from_utf8(b).ok()).map(str::to_string)

@@ -64,7 +64,6 @@ pub mod dirs {
         #[doc = "The machine-wide lxc.conf."] GLOBAL_CONF "LXC_GLOBAL_CONF" SYSCONFDIR "/lxc/lxc.conf";
         #[doc = "The config of new containers."] DEFAULT_CONF "LXC_DEFAULT_CONF" SYSCONFDIR "/lxc/default.conf";
         #[doc = "Who may have which networks."] USERNET_CONF "LXC_USERNET_CONF" SYSCONFDIR "/lxc/lxc-usernet";
-        #[doc = "The networks in use."] USERNIC_DB "LXC_USERNIC_DB" RUNDIR "/lxc/nics";
     }
 }
 

@@ -304,7 +304,8 @@ impl Command {
     }
 }
 
-fn remaining_ms(until: Instant) -> i32 {
+/// Milliseconds until then, rounded up, as poll(2) takes them.
+pub fn remaining_ms(until: Instant) -> i32 {
     let left = until.saturating_duration_since(Instant::now());
     i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
 }

@@ -17,7 +17,7 @@ use super::limits::Limits;
 use super::make::{Role, cannot_make, claim, enable_controllers};
 use super::names::{self, Names};
 use super::remove::remove_role;
-use super::{Conf, cpuset, file, freezer};
+use super::{Conf, cpuset, file};
 use crate::base::facts::Facts;
 use crate::base::paths;
 use crate::base::{Context, Error, Result};
@@ -28,7 +28,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Which of the two groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +166,8 @@ impl Groups {
     }
 
     /// The group's directory on the host in the controller's hierarchy.
-    pub fn dir(&self, controller: Option<&str>, who: Who) -> Option<String> {
+    #[cfg(test)]
+    pub(super) fn dir(&self, controller: Option<&str>, who: Who) -> Option<String> {
         let h = self.hierarchy(self.host.of_controller(controller)?)?;
         Some(h.dir(&self.rel(who)?))
     }
@@ -331,32 +331,6 @@ impl Groups {
             }
         }
         Ok(())
-    }
-
-    /// Freezes what runs in the container; `None` waits for ever.
-    ///
-    /// # Errors
-    /// A kernel without a freezer; ETIMEDOUT.
-    pub fn freeze(&self, patience: Option<Duration>) -> Result<()> {
-        let (kind, dir) = self.freezer()?;
-        freezer::freeze(&dir, kind, patience)
-    }
-
-    /// Thaws it.
-    ///
-    /// # Errors
-    /// As [`Groups::freeze`].
-    pub fn thaw(&self, patience: Option<Duration>) -> Result<()> {
-        let (kind, dir) = self.freezer()?;
-        freezer::thaw(&dir, kind, patience)
-    }
-
-    fn freezer(&self) -> Result<(Kind, OwnedFd)> {
-        let gone = || Error::os(libc::ENOENT, "this machine has no cgroup freezer").stage("cgroup");
-        let index = self.host.v1("freezer").or(self.host.v2()).ok_or_else(gone)?;
-        let (h, rel) = self.hierarchy(index).zip(self.rel(Who::Limit)).ok_or_else(gone)?;
-        let path = h.dir(&rel);
-        Ok((h.kind, file::open_dir(&path).ctx(|| format!("cannot open cgroup {path}"))?))
     }
 
     /// The hierarchies as the container's own cgroup mounts need them.

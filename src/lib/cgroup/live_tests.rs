@@ -315,10 +315,10 @@ fn unified_layout() {
     assert_eq!(inside(&g, &script).wait_with_output().unwrap().stdout, b"null\nzero\n");
     let mut child = inside(&g, "echo in; exec sleep 1000 < /dev/null");
     wait_for_line(&mut child);
-    g.freeze(Some(Duration::from_secs(5))).unwrap();
     let (kind, dir) = g.fd(None, Who::Limit).unwrap();
+    freezer::freeze(&dir, kind, Some(Duration::from_secs(5))).unwrap();
     assert!(freezer::is_frozen(&dir, kind).unwrap());
-    g.thaw(Some(Duration::from_secs(5))).unwrap();
+    freezer::thaw(&dir, kind, Some(Duration::from_secs(5))).unwrap();
     let name = |fd: OwnedFd| fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
     assert!(name(attach::leaf(&dir).unwrap()).ends_with(".lxc"));
     g.remove_payload().unwrap();

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::getopt::{self, End};
-use super::table::{self, NO_VALUE, Table};
+use super::table::{self, Table};
 use crate::base::{Error, Result, log, paths};
 use crate::config::Config;
 use crate::container::Container;
@@ -92,11 +92,6 @@ impl Call {
     /// All arguments of an option that may be repeated.
     pub fn all<T: Clone + Send + Sync + 'static>(&self, id: &str) -> Vec<T> {
         self.matches.get_many::<T>(id).map(|v| v.cloned().collect()).unwrap_or_default()
-    }
-
-    /// An optional argument: `None` when the option is absent, `Some(None)` when it came without.
-    pub fn maybe(&self, id: &str) -> Option<Option<&OsStr>> {
-        self.os(id).map(|v| (v != NO_VALUE).then_some(v))
     }
 
     /// The tool's own message, on stderr unless `-q`.

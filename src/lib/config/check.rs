@@ -28,11 +28,6 @@ impl Report {
         }
         self.problems.sort_by_key(|p| (self.places.order(&p.file), p.line, p.column));
     }
-
-    /// The worst of them.
-    pub fn worst(&self) -> Option<Severity> {
-        self.problems.iter().map(|p| p.severity).max()
-    }
 }
 
 /// All problems of a file, those of its includes among them: its lines', then what does not fit together; by file (in the

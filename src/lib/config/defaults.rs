@@ -75,11 +75,6 @@ fn sources_another(body: &str) -> bool {
     tail.map_or(body, |(_, tail)| tail).strip_prefix(". ").is_some_and(|file| file.trim().starts_with('/'))
 }
 
-/// The value of a name.
-pub fn value<'a>(all: &'a [Assignment], name: &str) -> Option<&'a str> {
-    all.iter().rev().find(|a| a.name == name).map(|a| a.value.as_str())
-}
-
 /// A word of the shell without expansions.
 fn literal(faults: &mut Faults, line: Line<'_>, raw: &str) -> Option<String> {
     let mut out = String::new();
@@ -138,6 +133,10 @@ fn look_at(faults: &mut Faults, line: Line<'_>, name: &str, raw: &str, value: &s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn value<'a>(all: &'a [Assignment], name: &str) -> Option<&'a str> {
+        all.iter().rev().find(|a| a.name == name).map(|a| a.value.as_str())
+    }
     use proptest::prelude::*;
 
     fn first(text: &str) -> String {

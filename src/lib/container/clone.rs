@@ -5,7 +5,6 @@
 use super::{Container, copytree, create, destroy, snapshot};
 use crate::base::{Context, Error, Result};
 use crate::config::Config;
-use crate::hook::conf::When;
 use crate::network::keys::fill_hwaddr;
 use crate::storage::overlay;
 use crate::sys::path::{self, Resolve};
@@ -70,6 +69,10 @@ impl Container {
         create::make_dir(&new.dir())?;
         let done = self.fill(&mut new, want, &storage);
         if let Err(e) = done {
+            // What its hooks have made so far is theirs to take away.
+            if let Err(also) = new.run_destroy_hooks() {
+                crate::log_warn!("{also}: {} is removed all the same", new.name());
+            }
             if !existed && let Err(also) = destroy::remove_dir(new.lxcpath(), new.name(), false) {
                 crate::log_error!("{also}");
             }
@@ -91,7 +94,7 @@ impl Container {
                 crate::log_info!(errno = e, "{}: /etc/hostname stays as it is", new.name());
             }
         }
-        new.run_hooks_from(When::Clone, self.name(), &want.hook_args)?;
+        new.run_clone_hooks(self.name(), rootfs.as_deref(), &want.hook_args)?;
         if rootfs.as_deref().is_some_and(|r| r.starts_with("overlay:")) {
             snapshot::note(self, new, matches!(storage, Storage::Overlay(_)))?;
         }

@@ -17,6 +17,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// Of so many of the directories above the one that is copied the descriptors are held; above those they are opened again
+/// on the way back, so that no nesting can exhaust them.
+const HELD: usize = 24;
+
 /// A copy under way.
 struct Copier {
     /// The top of the copy.
@@ -25,8 +29,28 @@ struct Copier {
     device: u64,
     /// The marks of an overlay's upper layer are copied.
     layer: bool,
-    /// Where the first name of a file with several was put, by inode.
-    links: HashMap<u64, CString>,
+    /// The directories so far: the number of the one above and the name; the first is the top.
+    places: Vec<(usize, CString)>,
+    /// Where the first name of a file with several was put, by device and inode: directory and name.
+    links: HashMap<(u64, u64), (usize, CString)>,
+}
+
+/// A directory and its copy.
+struct Pair {
+    from: OwnedFd,
+    to: OwnedFd,
+}
+
+/// One directory on the way down to the one that is copied.
+struct Level {
+    /// Its number among the copier's places.
+    place: usize,
+    /// Always there for the deepest one.
+    held: Option<Pair>,
+    /// Device and inode, original and copy: what it must be when it is opened again.
+    ids: [(u64, u64); 2],
+    /// Directories in it that are still to be copied.
+    left: Vec<CString>,
 }
 
 /// Copies the tree `from` to `to`, which is made; `layer`: it is the upper layer of an overlay, whose marks belong to it.
@@ -59,9 +83,11 @@ pub fn copy_fd(source: &OwnedFd, from: &Path, to: &Path, layer: bool) -> Result<
         .ctx(|| what(to))?;
     let device = path::fstat(source.as_fd()).ctx(|| what(from))?.dev;
     let top = target.try_clone().ctx(|| what(to))?;
-    let mut copier = Copier { to: top, device, layer, links: HashMap::new() };
+    let source = source.try_clone().ctx(|| what(from))?;
+    let places = vec![(0, CString::default())];
+    let mut copier = Copier { to: top, device, layer, places, links: HashMap::new() };
     copier
-        .dir(source, &target, &PathBuf::new())
+        .tree(Pair { from: source, to: target })
         .map_err(|(below, e)| crate::base::Error::io(&e, what(&from.join(below))))
 }
 
@@ -71,48 +97,133 @@ fn c(name: &OsStr) -> io::Result<CString> {
     CString::new(name.as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }
 
+/// Reads the names of a directory, one after the other.
+fn names(dir: &OwnedFd) -> io::Result<impl Iterator<Item = io::Result<CString>>> {
+    let mut buf = [0; 32];
+    let listing = path::proc_fd_path(dir.as_fd(), &mut buf);
+    let entries = std::fs::read_dir(OsStr::from_bytes(listing.to_bytes()))?;
+    Ok(entries.map(|entry| entry.and_then(|e| c(&e.file_name()))))
+}
+
+fn id(dir: &OwnedFd) -> io::Result<(u64, u64)> {
+    path::fstat(dir.as_fd()).map(|s| (s.dev, s.ino))
+}
+
+/// The directory above, if it is still the one that it was.
+fn above(dir: &OwnedFd, was: (u64, u64)) -> io::Result<OwnedFd> {
+    let up = path::openat(dir.as_fd(), c"..", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    if id(&up)? == was { Ok(up) } else { Err(io::Error::from_raw_os_error(libc::ESTALE)) }
+}
+
 impl Copier {
-    /// Copies what is in a directory, then its own attributes: its times are the last thing that changes.
-    fn dir(&mut self, from: &OwnedFd, to: &OwnedFd, below: &Path) -> std::result::Result<(), Fault> {
-        let at = |e: io::Error| (below.to_path_buf(), e);
-        let mut buf = [0; 32];
-        let listing = path::proc_fd_path(from.as_fd(), &mut buf);
-        for entry in std::fs::read_dir(OsStr::from_bytes(listing.to_bytes())).map_err(at)? {
-            let name = entry.map_err(at)?.file_name();
-            let path = below.join(&name);
-            self.entry(from.as_fd(), to.as_fd(), &name, &path)?;
+    /// Copies what is in a directory and below, each directory's own attributes last: its times are what changes last.
+    fn tree(&mut self, top: Pair) -> std::result::Result<(), Fault> {
+        let first = self.level(top, 0)?;
+        let mut levels = vec![first];
+        while let Some(level) = levels.last_mut() {
+            let place = level.place;
+            let Some(name) = level.left.pop() else {
+                self.up(&mut levels).map_err(|e| (self.path(place, None), e))?;
+                continue;
+            };
+            let held = level.held.as_ref();
+            let down = held.map_or(Ok(None), |pair| self.down(pair, &name));
+            let Some(pair) = down.map_err(|e| (self.path(place, Some(&name)), e))? else { continue };
+            self.places.push((place, name));
+            let next = self.level(pair, self.places.len() - 1)?;
+            levels.push(next);
+            if let Some(far) = levels.len().checked_sub(HELD + 1).and_then(|n| levels.get_mut(n)) {
+                far.held = None;
+            }
         }
-        attributes(from, to, self.layer).map_err(at)
+        Ok(())
     }
 
-    fn entry(
-        &mut self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        name: &OsStr,
-        below: &Path,
-    ) -> std::result::Result<(), Fault> {
-        let at = |e: io::Error| (below.to_path_buf(), e);
-        let cname = c(name).map_err(at)?;
-        let stat = path::statat(from, &cname, false).map_err(at)?;
-        if stat.kind() == libc::S_IFDIR {
-            let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
-            path::mkdirat(to, &cname, 0o700).map_err(at)?;
-            let target = path::openat2(to, &cname, flags, 0, Resolve::BeneathNoLinks).map_err(at)?;
-            // What is mounted inside is not the container's.
-            if stat.dev != self.device {
-                return path::chmodat(to, &cname, 0o755).map_err(at);
-            }
-            let source = path::openat2(from, &cname, flags, 0, Resolve::BeneathNoLinks).map_err(at)?;
-            return self.dir(&source, &target, below);
+    /// Copies the files of a directory and notes its directories.
+    fn level(&mut self, pair: Pair, place: usize) -> std::result::Result<Level, Fault> {
+        let at = |e: io::Error, copier: &Self| (copier.path(place, None), e);
+        let ids = id(&pair.from).and_then(|from| Ok([from, id(&pair.to)?])).map_err(|e| at(e, self))?;
+        let mut left = Vec::new();
+        for name in names(&pair.from).map_err(|e| at(e, self))? {
+            let name = name.map_err(|e| at(e, self))?;
+            let stat = path::statat(pair.from.as_fd(), &name, false);
+            let done = stat.and_then(|stat| match stat.kind() {
+                libc::S_IFDIR => {
+                    left.push(name.clone());
+                    Ok(())
+                }
+                _ => self.entry(&pair, place, &name, &stat),
+            });
+            done.map_err(|e| (self.path(place, Some(&name)), e))?;
         }
+        Ok(Level { place, held: Some(pair), ids, left })
+    }
+
+    /// Makes the copy of a directory; nothing when it is none of the original's file system.
+    fn down(&self, pair: &Pair, name: &CString) -> io::Result<Option<Pair>> {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+        let stat = path::statat(pair.from.as_fd(), name, false)?;
+        path::mkdirat(pair.to.as_fd(), name, 0o700)?;
+        // What is mounted inside is not the container's.
+        if stat.dev != self.device {
+            return path::chmodat(pair.to.as_fd(), name, 0o755).map(|()| None);
+        }
+        let to = path::openat2(pair.to.as_fd(), name, flags, 0, Resolve::BeneathNoLinks)?;
+        let from = path::openat2(pair.from.as_fd(), name, flags, 0, Resolve::BeneathNoLinks)?;
+        Ok(Some(Pair { from, to }))
+    }
+
+    /// Leaves a directory whose contents are copied.
+    fn up(&self, levels: &mut Vec<Level>) -> io::Result<()> {
+        let Some(Level { held: Some(done), .. }) = levels.pop() else { return Ok(()) };
+        attributes(&done.from, &done.to, self.layer)?;
+        if let Some(parent) = levels.last_mut()
+            && parent.held.is_none()
+        {
+            let [from, to] = parent.ids;
+            parent.held = Some(Pair { from: above(&done.from, from)?, to: above(&done.to, to)? });
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, pair: &Pair, place: usize, name: &CString, stat: &Stat) -> io::Result<()> {
         if stat.nlink > 1 {
-            if let Some(first) = self.links.get(&stat.ino) {
-                return path::linkat(self.to.as_fd(), first, to, &cname).map_err(at);
+            if let Some((place, first)) = self.links.get(&(stat.dev, stat.ino)) {
+                let dir = self.open(*place)?;
+                return path::linkat(dir.as_fd(), first, pair.to.as_fd(), name);
             }
-            self.links.insert(stat.ino, c(below.as_os_str()).map_err(at)?);
+            self.links.insert((stat.dev, stat.ino), (place, name.clone()));
         }
-        file(from, to, &cname, &stat, self.layer).map_err(at)
+        file(pair.from.as_fd(), pair.to.as_fd(), name, stat, self.layer)
+    }
+
+    /// The names from the top down to a place.
+    fn way(&self, mut place: usize) -> Vec<&CString> {
+        let mut way = Vec::new();
+        while let Some((above, name)) = self.places.get(place).filter(|_| place != 0) {
+            way.push(name);
+            place = *above;
+        }
+        way.reverse();
+        way
+    }
+
+    /// Where something lies below the top, for messages.
+    fn path(&self, place: usize, name: Option<&CString>) -> PathBuf {
+        self.way(place).into_iter().chain(name).map(|n| OsStr::from_bytes(n.to_bytes())).collect()
+    }
+
+    /// Opens a directory of the copy again, in steps that the kernel takes as a path.
+    fn open(&self, place: usize) -> io::Result<OwnedFd> {
+        const STEP: usize = 12;
+        let flags = libc::O_PATH | libc::O_DIRECTORY;
+        let mut dir = self.to.try_clone()?;
+        for part in self.way(place).chunks(STEP) {
+            let names: Vec<&[u8]> = part.iter().map(|n| n.to_bytes()).collect();
+            let step = c(OsStr::from_bytes(&names.join(&b'/')))?;
+            dir = path::openat2(dir.as_fd(), &step, flags, 0, Resolve::BeneathNoLinks)?;
+        }
+        Ok(dir)
     }
 }
 
@@ -230,5 +341,42 @@ mod tests {
             assert_eq!(xattr::fd_value(&d, c"user.lxc").unwrap().as_deref(), Some(&b"v"[..]));
         }
         std::fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
+    fn no_depth_exhausts_descriptors() {
+        let top = std::env::temp_dir().join(format!("lxc-copydeep-{}", std::process::id()));
+        std::fs::create_dir_all(top.join("a")).unwrap();
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+        let open = |dir: BorrowedFd<'_>, name: &CString| path::openat(dir, name, flags, 0).unwrap();
+        let start = |name: &str| OwnedFd::from(File::open(top.join(name)).unwrap());
+        let name = |n: usize| CString::new(format!("d{}", n % 7)).unwrap();
+        const DEPTH: usize = 3000;
+        let mut dir = start("a");
+        for n in 0..DEPTH {
+            path::mkdirat(dir.as_fd(), &name(n), 0o711).unwrap();
+            // One beside it now and then, so that the way back is gone before all is copied.
+            if n % 50 == 0 {
+                path::mkdirat(dir.as_fd(), c"side", 0o700).unwrap();
+            }
+            dir = open(dir.as_fd(), &name(n));
+        }
+        let file = path::openat(dir.as_fd(), c"end", libc::O_WRONLY | libc::O_CREAT, 0o600).unwrap();
+        drop(file);
+        path::linkat(dir.as_fd(), c"end", dir.as_fd(), c"other").unwrap();
+        path::linkat(dir.as_fd(), c"end", start("a").as_fd(), c"first").unwrap();
+        drop(dir);
+        copy(&top.join("a"), &top.join("b"), false).unwrap();
+        let mut dir = start("b");
+        let first = path::statat(dir.as_fd(), c"first", false).unwrap();
+        for n in 0..DEPTH {
+            assert_eq!(path::statat(dir.as_fd(), c"side", false).is_ok(), n % 50 == 0, "{n}");
+            dir = open(dir.as_fd(), &name(n));
+            assert_eq!(path::fstat(dir.as_fd()).unwrap().mode & 0o7777, 0o711);
+        }
+        let end = path::statat(dir.as_fd(), c"end", false).unwrap();
+        assert_eq!((end.ino, end.nlink), (first.ino, 3));
+        drop(dir);
+        crate::storage::tree::remove_below(top.parent().unwrap(), top.file_name().unwrap(), &[]).unwrap();
     }
 }

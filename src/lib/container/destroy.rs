@@ -2,18 +2,16 @@
 #![forbid(unsafe_code)]
 
 use super::Container;
-use crate::base::spawn::Command;
 use crate::base::{Error, Result};
-use crate::hook::conf::When;
 use crate::storage::tree::remove_below;
-use crate::sys::process;
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::path::Path;
 
 impl Container {
     /// Clones that need this one's rootfs are noted in `lxc_snapshots`.
     pub fn has_clones(&self) -> bool {
-        std::fs::metadata(self.dir().join("lxc_snapshots")).is_ok_and(|m| m.len() > 0)
+        let note = self.dir().join("lxc_snapshots").symlink_metadata();
+        note.is_ok_and(|m| m.is_file() && m.len() > 0)
     }
 
     /// There is something below `snaps`.
@@ -47,7 +45,7 @@ impl Container {
         {
             crate::log_warn!("{e}: its hooks are not run and only its own directory is removed");
         }
-        self.run_hooks(When::Destroy, &[])?;
+        self.run_destroy_hooks()?;
         if self.config().is_some_and(|c| !c.storage.managed) {
             return Ok(());
         }
@@ -69,7 +67,7 @@ impl Container {
         if self.config().is_none() {
             self.load(None)?;
         }
-        self.run_hooks(When::Destroy, &[])?;
+        self.run_destroy_hooks()?;
         if let Some(config) = self.config() {
             remove_storage(self.lxcpath(), self.name(), config)?;
         }
@@ -77,56 +75,6 @@ impl Container {
         remove_dir(self.lxcpath(), self.name(), true)?;
         self.clear_config();
         Ok(())
-    }
-
-    /// Runs the host-side hooks of one kind, in order.
-    ///
-    /// # Errors
-    /// One did not end with 0.
-    pub(super) fn run_hooks(&self, when: When, args: &[String]) -> Result<()> {
-        self.run_hooks_from(when, "", args)
-    }
-
-    /// [`Container::run_hooks`] for a copy of the container `original` (empty: it is none).
-    ///
-    /// # Errors
-    /// As [`Container::run_hooks`].
-    pub(super) fn run_hooks_from(&self, when: When, original: &str, args: &[String]) -> Result<()> {
-        let Some(config) = self.config() else { return Ok(()) };
-        let rootfs = config.storage.path.clone().unwrap_or_default();
-        let mut env: Vec<String> = std::env::vars().map(|(k, v)| format!("{k}={v}")).collect();
-        for (name, value) in [
-            ("LXC_NAME", self.name().to_string()),
-            ("LXC_CONFIG_FILE", self.config_file().display().to_string()),
-            ("LXC_ROOTFS_PATH", rootfs.clone()),
-            ("LXC_ROOTFS_MOUNT", rootfs),
-            ("LXC_CGNS_AWARE", "1".to_string()),
-            ("LXC_HOOK_VERSION", config.hook.version.to_string()),
-        ] {
-            crate::hook::run::set(&mut env, name, &value);
-        }
-        if !original.is_empty() {
-            crate::hook::run::set(&mut env, "LXC_SRC_NAME", original);
-        }
-        for hook in crate::hook::run::render_all(&config.hook, when, self.name(), args, &env)? {
-            run_hook(&hook)?;
-        }
-        Ok(())
-    }
-}
-
-/// Runs one rendered hook; its output goes to the log.
-fn run_hook(hook: &crate::hook::Rendered) -> Result<()> {
-    let words = |list: &[CString]| list.iter().map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>();
-    let mut argv = words(&hook.argv).into_iter();
-    let program = argv.next().unwrap_or_default();
-    let env = words(&hook.envp);
-    let pairs = env.iter().filter_map(|e| e.split_once('=')).map(|(k, v)| (k.to_string(), v));
-    let command = Command::new(program).args(argv).clear_env().envs(pairs);
-    let status = command.run(|line| crate::log_info!("Script {} produced output: {line}", hook.command))?;
-    match status.raw {
-        0 => Ok(()),
-        raw => Err(Error::new(format!("The hook {} ended with status {}", hook.command, process::exit_code(raw)))),
     }
 }
 

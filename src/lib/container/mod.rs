@@ -7,6 +7,7 @@ pub mod copytree;
 pub mod create;
 pub mod destroy;
 pub mod device;
+mod hooks;
 pub mod inject;
 pub mod life;
 pub mod list;

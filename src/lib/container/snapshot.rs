@@ -5,13 +5,42 @@
 use super::Container;
 use super::clone::Copy;
 use crate::base::{Context, Error, Result};
+use crate::sys::fsops;
 use std::ffi::OsStr;
-use std::os::unix::fs::DirBuilderExt;
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Pairs of store and name in a notes file; none when it does not exist.
+/// A longer timestamp of a snapshot is none; ours have 19 bytes.
+const TIMESTAMP_MAX: u64 = 256;
+
+/// A longer file of notes is none: some thousand clones fit.
+const NOTES_MAX: u64 = 1 << 20;
+
+/// A file of a container's directory, which may be its root's: a link, a fifo, a device, what is too long and what is no
+/// text is none.
+fn own_text(file: &Path, most: u64) -> std::io::Result<String> {
+    let invalid = || std::io::Error::from_raw_os_error(libc::EINVAL);
+    let mut how = std::fs::OpenOptions::new();
+    let file = how.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY).open(file)?;
+    if !file.metadata()?.is_file() {
+        return Err(invalid());
+    }
+    let mut text = String::new();
+    match file.take(most + 1).read_to_string(&mut text)? {
+        len if len as u64 > most => Err(std::io::Error::from_raw_os_error(libc::EFBIG)),
+        _ => Ok(text),
+    }
+}
+
+/// Pairs of store and name in a notes file; none when it does not exist, or is no such file.
 fn pairs(file: &Path) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = own_text(file, NOTES_MAX).unwrap_or_else(|e| {
+        if e.kind() != std::io::ErrorKind::NotFound {
+            crate::log_warn!(errno = e, "{} is no file of notes", file.display());
+        }
+        String::new()
+    });
     let lines: Vec<&str> = text.lines().collect();
     lines.as_chunks::<2>().0.iter().map(|[path, name]| (path.to_string(), name.to_string())).collect()
 }
@@ -62,7 +91,8 @@ impl Container {
         };
         let taken = self.copy_to(&want).and_then(|snap| {
             let ts = snap.dir().join("ts");
-            std::fs::write(&ts, timestamp()).ctx(|| format!("Failed to write {}", ts.display()))?;
+            fsops::replace_file(&ts, timestamp().as_bytes(), 0o644)
+                .ctx(|| format!("Failed to write {}", ts.display()))?;
             match comment {
                 Some(file) => move_file(file, &snap.dir().join("comment")),
                 None => Ok(()),
@@ -93,7 +123,7 @@ impl Container {
         for name in entries.flatten().filter_map(|e| e.file_name().into_string().ok()) {
             let dir = snaps.join(&name);
             if dir.join("config").is_file() {
-                let timestamp = std::fs::read_to_string(dir.join("ts")).unwrap_or_default();
+                let timestamp = own_text(&dir.join("ts"), TIMESTAMP_MAX).unwrap_or_default();
                 all.push(Snapshot { comment: dir.join("comment"), timestamp, lxcpath: snaps.clone(), name });
             }
         }
@@ -237,7 +267,7 @@ pub(super) fn forget(clone: &Container) -> Result<()> {
             if left.is_empty() {
                 std::fs::remove_file(&file).ctx(what)?;
             } else {
-                crate::sys::fsops::replace_file(&file, left.as_bytes(), 0o644).ctx(what)?;
+                fsops::replace_file(&file, left.as_bytes(), 0o644).ctx(what)?;
             }
         }
     }
@@ -259,6 +289,26 @@ mod tests {
         let b = Container::new("b", Some(&top)).unwrap();
         forget(&b).unwrap();
         assert_eq!(std::fs::read_to_string(top.join("a/lxc_snapshots")).unwrap(), format!("{store}\nc\n"));
+        std::fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
+    fn notes_that_somebody_else_has_put_there_are_none() {
+        let top = std::env::temp_dir().join(format!("lxc-notes-{}", std::process::id()));
+        std::fs::create_dir_all(top.join("dir")).unwrap();
+        let at = |name: &str| top.join(name);
+        std::fs::write(at("plain"), "/store\na\n/store\nb\n/odd").unwrap();
+        std::os::unix::fs::symlink(at("plain"), at("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("zero")).unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::fs::write(at("bytes"), b"/store\n\xff\n").unwrap();
+        std::fs::File::create(at("long")).unwrap().set_len(1 << 40).unwrap();
+        let ab = ["a", "b"].map(|n| ("/store".to_string(), n.to_string()));
+        assert_eq!(pairs(&at("plain")), ab);
+        for name in ["link", "zero", "fifo", "bytes", "long", "dir", "none"] {
+            assert_eq!(pairs(&at(name)), [], "{name}");
+        }
+        assert_eq!(own_text(&at("plain"), 5).unwrap_err().raw_os_error(), Some(libc::EFBIG));
         std::fs::remove_dir_all(&top).unwrap();
     }
 }

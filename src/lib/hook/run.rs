@@ -16,7 +16,7 @@ pub struct Call<'a> {
     pub section: &'a str,
     /// `pre-start`, …; of a network script `up` or `down`.
     pub kind: &'a str,
-    /// Further arguments: namespaces of a stop hook (version 0 only), type and names of a network script.
+    /// Further arguments: namespaces of a stop hook (version 0 only), type and names of a network script, those of a copy.
     pub extra: &'a [String],
 }
 
@@ -38,8 +38,9 @@ pub struct Rendered {
 pub fn render(version: u32, command: &str, call: &Call, env: &[String]) -> Result<Rendered> {
     let mut line = format!("exec {command}");
     let fixed = if version == 0 { vec![call.name, call.section, call.kind] } else { Vec::new() };
-    // Network scripts keep the device's names as arguments in both versions.
-    let extra = if version == 0 || call.section == "net" { call.extra } else { &[] };
+    // Network scripts keep the device's names as arguments in both versions, clone hooks what the caller gives them.
+    let keeps = version == 0 || call.section == "net" || call.kind == "clone";
+    let extra = if keeps { call.extra } else { &[] };
     for word in fixed.into_iter().chain(extra.iter().map(String::as_str)) {
         line.push(' ');
         line.push_str(&quoted(word));

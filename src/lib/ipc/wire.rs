@@ -235,43 +235,17 @@ impl Msg {
     }
 }
 
-/// The cgroup layout as the protocol numbers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub enum CgroupLayout {
-    /// Version 1 only.
-    Legacy = 0,
-    /// Version 1 controllers beside an empty version 2 tree.
-    Hybrid = 1,
-    /// Version 2 only.
-    Unified = 2,
-}
-
-impl CgroupLayout {
-    /// The layout of that number.
-    pub const fn from_i32(number: i32) -> Option<Self> {
-        match number {
-            0 => Some(Self::Legacy),
-            1 => Some(Self::Hybrid),
-            2 => Some(Self::Unified),
-            _ => None,
-        }
-    }
-}
-
 /// Bit of `utilities`: device programs can be attached.
 pub const CAN_DEVICES: u32 = 1;
 /// Bit of `utilities`: the group can be frozen.
 pub const CAN_FREEZE: u32 = 2;
 /// `kind` of a version 1 cgroup file system (statfs(2)).
 pub const CGROUP_SUPER_MAGIC: i32 = 0x27_e0eb;
-/// `kind` of a version 2 cgroup file system (statfs(2)).
-pub const CGROUP2_SUPER_MAGIC: i32 = 0x6367_7270;
 
 /// What GET_CGROUP_FD and GET_LIMIT_CGROUP_FD say about the descriptor that they hand out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CgroupFd {
-    /// The machine's layout, see [`CgroupLayout`].
+    /// The machine's layout: 0 version 1, 1 hybrid, 2 version 2.
     pub layout: i32,
     /// [`CAN_DEVICES`], [`CAN_FREEZE`]; version 2 only.
     pub utilities: u32,
@@ -324,7 +298,7 @@ impl CgroupFd {
 /// What GET_CGROUP_CTX says about its descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CgroupCtx {
-    /// The machine's layout, see [`CgroupLayout`].
+    /// The machine's layout: 0 version 1, 1 hybrid, 2 version 2.
     pub layout: i32,
     /// [`CAN_DEVICES`], [`CAN_FREEZE`]; version 2 only.
     pub utilities: u32,

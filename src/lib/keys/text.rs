@@ -82,11 +82,6 @@ impl Text {
             self.0.splice(place, new.into_bytes());
         }
     }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
 }
 
 #[cfg(test)]
@@ -102,6 +97,5 @@ mod tests {
         assert_eq!(text.bytes(), b"# a\r\n\nlxc.b=2\n\xff\nlxc.c = x\n");
         text.rewrite(|k, v| (k == "lxc.b").then(|| format!("{v}{v}")));
         assert_eq!(text.bytes(), b"# a\r\n\nlxc.b=22\n\xff\nlxc.c = x\n");
-        text.clear();
     }
 }

@@ -5,7 +5,7 @@ use super::Conf;
 use super::conf::{Proc, Sys};
 use crate::base::Result;
 use crate::base::facts::Facts;
-use crate::base::op::{Act, At, Create, MountOp, Op, Source, Target, cstring};
+use crate::base::op::{Act, At, Create, MountOp, Op, Source, cstring};
 use libc::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_SLAVE};
 use std::ffi::{CStr, CString};
 
@@ -87,7 +87,7 @@ fn sys_mixed(ops: &mut Vec<Op>) {
     let word = "sys:mixed";
     ops.push(bare(word, c"sys"));
     ops.push(new_fs(word, c"sysfs", c"sys", SAFE));
-    let remount = MountOp { flags: MS_RDONLY, ..MountOp::new(Source::Remount, Target::On(inside(c"sys"))) };
+    let remount = MountOp { flags: MS_RDONLY, ..MountOp::new(Source::Remount, inside(c"sys")) };
     ops.push(op(word, Act::Mount(remount)));
     ops.push(bind(word, c"sys/devices/virtual/net", c"sys/devices/virtual/net", 0, MS_RDONLY));
 }
@@ -119,7 +119,7 @@ mod tests {
                         Source::Remount => "remount".into(),
                         other => panic!("{other:?}"),
                     };
-                    let Target::On(At::Rootfs(on)) = &m.target else { panic!("{:?}", m.target) };
+                    let At::Rootfs(on) = &m.target else { panic!("{:?}", m.target) };
                     format!("{what} on {} +{} -{}", on.to_string_lossy(), m.flags, m.clear)
                 }
                 other => panic!("{other:?}"),

@@ -134,7 +134,7 @@ pub fn cgroup_ops(conf: &Conf, facts: &Facts, hierarchies: &[Hierarchy]) -> Resu
 mod tests {
     use super::*;
     use crate::base::ids::NsSet;
-    use crate::base::op::{Source, Target};
+    use crate::base::op::Source;
 
     fn hierarchies() -> Vec<Hierarchy> {
         let h = |dir: &str, options: &str, v2| Hierarchy {
@@ -165,7 +165,7 @@ mod tests {
             .map(|o| match &o.act {
                 Act::Mkdir(At::Rootfs(p), _) => format!("mkdir {}", p.to_string_lossy()),
                 Act::Mount(m) => {
-                    let Target::On(At::Rootfs(on)) = &m.target else { panic!("{:?}", m.target) };
+                    let At::Rootfs(on) = &m.target else { panic!("{:?}", m.target) };
                     let what = match &m.source {
                         Source::Fs { fstype, data, .. } => {
                             format!(

@@ -6,7 +6,7 @@ use super::Conf;
 use super::fstab::{self, Line};
 use crate::base::facts::Facts;
 use crate::base::mount_options::{IdmapSource, MountOptions};
-use crate::base::op::{Act, At, MountOp, Op, Source, Target, cstring};
+use crate::base::op::{Act, At, MountOp, Op, Source, cstring};
 use crate::base::owned_dir;
 use crate::base::{Error, Result};
 use std::path::{Component, Path, PathBuf};
@@ -174,7 +174,7 @@ fn render(line: &Line, target: &str, idmapped: Option<usize>) -> Result<Op> {
         propagation: o.propagation,
         create: o.create,
         idmapped,
-        ..MountOp::new(source, Target::On(At::Rootfs(cstring(target)?)))
+        ..MountOp::new(source, At::Rootfs(cstring(target)?))
     };
     let op = Op::new("mount", line.origin.as_str(), Act::Mount(mount));
     Ok(if o.optional { op.optional() } else { op })
@@ -210,7 +210,7 @@ mod tests {
 
     fn at(op: &Op) -> String {
         match &mount(op).target {
-            Target::On(At::Rootfs(p)) => p.to_string_lossy().into_owned(),
+            At::Rootfs(p) => p.to_string_lossy().into_owned(),
             other => panic!("{other:?}"),
         }
     }

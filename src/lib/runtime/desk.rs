@@ -1,5 +1,6 @@
-//! What goes on while hooks and network scripts run: the command socket is served although no init runs, notifications
-//! of the container's filter are answered, and a start that shall end has its hook ended. Owns neither the socket (`supervisor`) nor the reasons (`interrupt`).
+//! What goes on while hooks, network scripts and criu run: the command socket is served although no init runs,
+//! notifications of the container's filter are answered, and a start that shall end has its hook ended. Owns neither the
+//! socket (`supervisor`) nor the reasons (`interrupt`).
 #![forbid(unsafe_code)]
 
 use super::interrupt::Interrupt;

@@ -247,19 +247,10 @@ pub fn clone(errno: i32, facts: &Facts) -> Error {
     }
 }
 
-/// A file that is known to be missing, in words; used where a feature could not say it.
-pub fn missing(key: &str, path: &CStr) -> Error {
-    let error = Error::os(libc::ENOENT, format!("{key}: {}", path.to_string_lossy()));
-    match path_trouble(path_of(path), libc::ENOENT, key) {
-        Some((what, hint)) => Error { what: what.unwrap_or_default(), ..error }.hint(hint),
-        None => error,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::op::{MountOp, RootfsOp, Target};
+    use crate::base::op::{MountOp, RootfsOp};
 
     fn fault(errno: i32) -> Fault {
         Fault { errno, status: 0 }
@@ -299,7 +290,7 @@ mod tests {
     #[test]
     fn mounts_say_what_mends_them() {
         let fs = Source::Fs { fstype: c"btrfs".into(), name: c"none".into(), data: None };
-        let m = Op::new("mount", "x", Act::Mount(MountOp::new(fs, Target::On(At::Rootfs(c"y".into())))));
+        let m = Op::new("mount", "x", Act::Mount(MountOp::new(fs, At::Rootfs(c"y".into()))));
         assert!(op(&m, fault(libc::ENODEV), &Facts::default()).hint.unwrap().contains("modprobe btrfs"));
         assert!(op(&m, fault(libc::ENOSPC), &Facts::default()).hint.unwrap().contains("df"));
         assert!(op(&m, fault(libc::ELOOP), &Facts::default()).hint.unwrap().contains("symbolic link"));

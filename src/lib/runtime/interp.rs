@@ -122,18 +122,11 @@ impl<'a> Child<'a> {
 
     fn act(&mut self, act: &Act) -> Done {
         match act {
-            Act::Mkdir(..)
-            | Act::Touch(..)
-            | Act::Node { .. }
-            | Act::Symlink { .. }
-            | Act::Write { .. }
-            | Act::Own { .. } => self.file_act(act),
+            Act::Mkdir(..) | Act::Node { .. } | Act::Symlink { .. } | Act::Write { .. } => self.file_act(act),
             Act::WriteFd(..) | Act::Open { .. } | Act::Close(_) | Act::OwnFd { .. } => self.fd_act(act),
             Act::Mount(_) | Act::Umount(..) | Act::Rootfs(_) | Act::Pivot | Act::Hook(_) => self.mount_act(act),
             Act::Propagate(at, how) => Ok(self.propagate(at, *how)?),
-            Act::Pty { .. } | Act::Stdio(_) | Act::Dup2 { .. } | Act::StdioNull | Act::Setsid | Act::Ctty(_) => {
-                self.terminal_act(act)
-            }
+            Act::Pty { .. } | Act::Stdio(_) | Act::Dup2 { .. } | Act::StdioNull | Act::Setsid => self.terminal_act(act),
             Act::Sync(n) => self.meet(*n),
             Act::SendFds { what, slots } => self.send_fds(*what, slots),
             other => self.process_act(other),
@@ -194,7 +187,6 @@ impl<'a> Child<'a> {
                 Ok(stdio(own.as_ref().map_or(self.script.null.as_fd(), AsFd::as_fd))?)
             }
             Act::Setsid => Ok(sys::process::setsid().map(drop)?),
-            Act::Ctty(fd) => Ok(sys::pty::set_controlling_tty(self.fd(*fd)?)?),
             _ => Err(err(libc::ENOSYS).into()),
         }
     }
@@ -221,8 +213,6 @@ impl<'a> Child<'a> {
                 }
             }
             Act::CapBound(mask) => drop_bounding(*mask)?,
-            Act::AmbientClear => sys::cred::ambient_clear()?,
-            Act::AmbientRaise => raise_ambient()?,
             Act::NoNewPrivs => sys::process::set_no_new_privs()?,
             Act::Personality(p) => drop(sys::process::personality(*p)?),
             Act::Keyring => sys::process::new_session_keyring()?,
@@ -235,9 +225,6 @@ impl<'a> Child<'a> {
             Act::Netlink(slot) => {
                 let socket = sys::netlink::open_fd()?;
                 self.put(*slot, socket)?;
-            }
-            Act::Umask(mask) => {
-                sys::process::umask(*mask);
             }
             _ => return Err(err(libc::ENOSYS).into()),
         }
@@ -320,18 +307,6 @@ fn drop_bounding(mask: u64) -> io::Result<()> {
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
             done => done?,
         }
-    }
-    Ok(())
-}
-
-/// Whatever is permitted becomes inheritable and ambient.
-fn raise_ambient() -> io::Result<()> {
-    let mut caps = sys::cred::capget()?;
-    caps.inheritable = caps.permitted;
-    sys::cred::capset(caps)?;
-    for cap in (0..64_u8).filter(|c| caps.permitted & (1 << c) != 0) {
-        // One that the bounding set or a kernel lacks is no loss.
-        let _ = sys::cred::ambient_raise(cap);
     }
     Ok(())
 }

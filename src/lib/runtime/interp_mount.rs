@@ -5,7 +5,7 @@
 use super::interp::{Child, err};
 use super::interp_path::PATH;
 use super::sync::{Kind, Record};
-use crate::base::op::{At, Create, MountOp, RootfsOp, Source, Target};
+use crate::base::op::{At, Create, MountOp, RootfsOp, Source};
 use crate::sys;
 use crate::sys::mount as m;
 use crate::sys::path::Resolve;
@@ -60,13 +60,14 @@ impl Child<'_> {
     }
 
     fn mount_now(&mut self, op: &MountOp) -> io::Result<()> {
-        match (&op.source, &op.target) {
-            (Source::Remount, Target::On(at)) => {
+        let at = &op.target;
+        match &op.source {
+            Source::Remount => {
                 let on = self.target(at, Create::No)?;
                 let (set, clear) = attributes(op.flags, op.clear);
                 setattr(on.as_fd(), op.recursive_flags, set, clear, op.propagation)
             }
-            (Source::Fs { fstype, name, data }, Target::On(at)) => {
+            Source::Fs { fstype, name, data } => {
                 let on = self.target(at, op.create)?;
                 mount_on(on.as_fd(), name, fstype, op.flags, data.as_deref())?;
                 if op.propagation != 0 {
@@ -76,7 +77,7 @@ impl Child<'_> {
                 }
                 Ok(())
             }
-            (source, target) => {
+            source => {
                 let how = How {
                     flags: op.flags,
                     clear: op.clear,
@@ -85,7 +86,8 @@ impl Child<'_> {
                     idmapped: op.idmapped,
                 };
                 let tree = self.tree(source, &how)?;
-                self.place(tree, target, op.create)
+                let on = self.target(at, op.create)?;
+                m::move_mount(tree.as_fd(), on.as_fd())
             }
         }
     }
@@ -96,7 +98,6 @@ impl Child<'_> {
         let tree = match source {
             Source::Bind { from, recursive } => self.clone_tree(from, *recursive)?,
             Source::Fd(fd) => m::open_tree(self.fd(*fd)?, c"", m::OPEN_TREE_CLONE)?,
-            Source::Tree(n) => self.slots.get_mut(*n).and_then(Option::take).ok_or_else(|| err(libc::EBADF))?,
             Source::Held(number) => sys::fd::dup_cloexec(sys::fd::borrow(*number)?)?,
             Source::Moved(at) => self.open(at, PATH)?,
             Source::Fs { fstype, name, data } => return detached(fstype, name, data.as_deref(), set),
@@ -124,20 +125,6 @@ impl Child<'_> {
         self.channel.send(&Record::new(Kind::Idmap, n as u32), &[tree.as_fd()])?;
         self.channel.wait_go()?;
         Ok(tree)
-    }
-
-    fn place(&mut self, tree: OwnedFd, target: &Target, create: Create) -> io::Result<()> {
-        match target {
-            Target::Slot(n) => {
-                *self.slots.get_mut(*n).ok_or_else(|| err(libc::EBADF))? = Some(tree);
-                Ok(())
-            }
-            Target::OnFd(fd) => m::move_mount(tree.as_fd(), self.fd(*fd)?),
-            Target::On(at) => {
-                let on = self.target(at, create)?;
-                m::move_mount(tree.as_fd(), on.as_fd())
-            }
-        }
     }
 
     /// The node that a mount goes on; made if asked.

@@ -111,12 +111,6 @@ fn make_parent(base: BorrowedFd<'_>, path: &CStr) -> io::Result<(OwnedFd, Name)>
     Ok((here, Name::new(last)?))
 }
 
-/// chmod of a node opened by O_PATH, which fchmod(2) refuses: by its name in /proc.
-fn chmod_node(node: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
-    let mut buf = [0_u8; 32];
-    sys::path::chmodat(sys::path::cwd(), sys::path::proc_fd_path(node, &mut buf), mode)
-}
-
 /// What stands before the last component, when it is short enough for the buffer; `.` for nothing.
 fn short_prefix<'b>(path: &CStr, buf: &'b mut [u8; 128]) -> Option<&'b CStr> {
     let bytes = path.to_bytes();
@@ -219,7 +213,6 @@ impl Child<'_> {
     pub(super) fn file_act(&mut self, act: &Act) -> Done {
         match act {
             Act::Mkdir(at, mode) => drop(self.mkdir(at, *mode)?),
-            Act::Touch(at, mode) => drop(self.touch(at, *mode)?),
             Act::Symlink { to, at } => {
                 let (dir, name) = self.parent(at)?;
                 match sys::path::symlinkat(to, dir, name.as_c()) {
@@ -235,15 +228,6 @@ impl Child<'_> {
                 };
                 let file = self.resolve(at, flags, mode, Resolve::BeneathNoLinks)?;
                 sys::fd::write_all(file.as_fd(), bytes)?;
-            }
-            Act::Own { at, ids, mode } => {
-                let node = self.open(at, PATH)?;
-                if let Some((uid, gid)) = ids {
-                    sys::path::chownat(node.as_fd(), c"", *uid, *gid)?;
-                }
-                if let Some(mode) = mode {
-                    chmod_node(node.as_fd(), *mode)?;
-                }
             }
             Act::Node { at, mode, dev, host, uid, gid } => {
                 if self.node(at, *mode, *dev, (*uid, *gid)).is_err() {

@@ -1,5 +1,6 @@
 //! What ends a start that is still under way: SIGINT, SIGTERM, SIGHUP or SIGQUIT to the process that makes it, and the
-//! end of the process that waits for it. Looked at where a start may hang: while hooks and network scripts run. Decides
+//! end of the process that waits for it. Looked at where a start may hang: while hooks, network
+//! scripts and criu run. Decides
 //! nothing and kills nothing.
 #![forbid(unsafe_code)]
 

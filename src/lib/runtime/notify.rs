@@ -158,12 +158,6 @@ impl Notify {
         !self.listeners.is_empty()
     }
 
-    /// Milliseconds until [`Notify::deadline`].
-    pub fn wait_ms(&self) -> Option<i32> {
-        let left = self.deadline()?.saturating_duration_since(Instant::now());
-        Some(i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX))
-    }
-
     /// Handles what has come and what is late. Waits for nothing.
     pub fn turn(&mut self) {
         let mut events = [EpollEvent::empty(); TURN];

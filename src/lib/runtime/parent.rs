@@ -11,7 +11,7 @@ use super::supervisor::Monitor;
 use super::sync::{Channel, Kind, Record, meet, what};
 use super::{diagnose, host_hooks, script, steps};
 use crate::base::ids::Ns;
-use crate::base::spawn::Meanwhile;
+use crate::base::spawn::{Meanwhile, remaining_ms};
 use crate::base::{Context, Error, Result};
 use crate::hook::{self, When};
 use crate::network::ScriptCall;
@@ -24,7 +24,6 @@ use nix::sys::epoll::Epoll;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Instant;
 
 /// Makes the child and leads it to its exec; the container then is in `ending.running`.
 ///
@@ -215,8 +214,7 @@ fn attend(mut desk: Desk<'_>, output: Option<&OwnedFd>, channel: &Channel, hook:
         let said = output.map_or(channel.fd(), AsFd::as_fd);
         let mut set = vec![PollFd::new(channel.fd(), POLLIN), PollFd::new(said, POLLIN)];
         set.extend(desk.fds().into_iter().map(|f| PollFd::new(f, POLLIN)));
-        let left = desk.deadline().map(|d| d.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000));
-        poll(&mut set, left.map_or(-1, |ms| i32::try_from(ms).unwrap_or(i32::MAX))).ctx(|| "poll".into())?;
+        poll(&mut set, desk.deadline().map_or(-1, remaining_ms)).ctx(|| "poll".into())?;
         let mut came = set.iter().map(|p| p.revents() != 0);
         let mut came = || came.next().unwrap_or(false);
         let (channel_ready, output_ready) = (came(), came());
@@ -281,10 +279,7 @@ fn failed(s: &Starting, script: &Script, record: &Record) -> Error {
 fn passed(s: &Starting, script: &Script, record: &Record) {
     let Some(op) = script::op_at(script, record.a) else { return };
     let e = diagnose::op(op, Fault { errno: record.b, status: record.c }, &s.facts);
-    match op.on_fail {
-        crate::base::op::OnFail::Warn => log_warn!("{e}"),
-        _ => log_info!("{e} (passed over)"),
-    }
+    log_info!("{e} (passed over)");
 }
 
 fn trace(script: &Script, record: &Record) {

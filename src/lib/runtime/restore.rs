@@ -5,14 +5,15 @@
 
 use super::child;
 use super::criu::{self, Verb};
+use super::desk::Desk;
 use super::interp::{Exec, Script};
-use super::interrupt::Interrupt;
 use super::parent;
 use super::plan::Starting;
 use super::running::{Pty, Running};
 use super::script;
 use super::sync::{Channel, Kind, Record};
 use crate::base::op::{Act, At, FdRef, Op, cstring};
+use crate::base::spawn::{Meanwhile, remaining_ms};
 use crate::base::{Context, Error, Result};
 use crate::cgroup::groups::Who;
 use crate::cgroup::{Groups, Layout};
@@ -21,6 +22,7 @@ use crate::sys::process::{self, Clone3, ExecArgs};
 use crate::sys::{self, path};
 use crate::{hook, log_info, log_warn};
 use nix::libc;
+use nix::unistd::{Pid, setpgid};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -78,7 +80,7 @@ pub fn launch(s: &mut Starting, how: &Restore) -> Result<()> {
     let before = children();
     let (output, write) = sys::fd::pipe().ctx(|| "a pipe".into())?;
     let script = render(s, how, &words, write, tty.as_ref().map(|t| &t.fd))?;
-    let done = run(&script, &output, s.interrupt.as_ref());
+    let done = run(&script, &output, &mut s.desk());
     drop(script);
     let made: Vec<i32> = children().into_iter().filter(|p| !before.contains(p)).collect();
     let init = done.and_then(|(status, lines)| {
@@ -198,22 +200,25 @@ fn render(
     })
 }
 
-/// Runs the script to criu's end; its wait status and its output.
-fn run(script: &Script, output: &OwnedFd, interrupt: Option<&Interrupt>) -> Result<(i32, Vec<String>)> {
+/// Runs the script to criu's end, not longer than `desk` allows; its wait status and its output.
+fn run(script: &Script, output: &OwnedFd, desk: &mut Desk<'_>) -> Result<(i32, Vec<String>)> {
     let what = || "running criu".to_string();
     let (ours, theirs) = Channel::pair().ctx(what)?;
     let (mut ours, mut theirs) = (Some(ours), Some(theirs));
     let flags = libc::CLONE_NEWNS as u64;
     let child = process::clone3(&Clone3 { flags, cgroup: None, pidfd: true }, || {
         ours = None;
+        // What criu runs ends with it.
+        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         child::run(script, &mut theirs)
     })
     .ctx(what)?;
     drop(theirs);
     let (Some(ours), Some(pidfd)) = (ours, child.pidfd) else { return Err(Error::new("no pidfd")) };
     let mut text = Vec::new();
-    let ended = began(script, &ours).and_then(|()| finish(&pidfd, output, interrupt, &mut text));
+    let ended = began(script, &ours).and_then(|()| finish(&pidfd, output, desk, &mut text));
     if ended.is_err() {
+        let _ = process::kill(-child.pid, libc::SIGKILL);
         let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
     }
     let status = process::wait_pid(child.pid, 0).ctx(what)?.1;
@@ -250,18 +255,19 @@ fn refused(script: &Script, record: &Record) -> Error {
     }
 }
 
-/// Reads what criu writes until it ends. The restored processes do not have the pipe.
-fn finish(criu: &OwnedFd, output: &OwnedFd, interrupt: Option<&Interrupt>, text: &mut Vec<u8>) -> Result<()> {
+/// Reads what criu writes until it ends; meanwhile the desk has its turns. The restored processes do not have the pipe.
+fn finish(criu: &OwnedFd, output: &OwnedFd, desk: &mut Desk<'_>, text: &mut Vec<u8>) -> Result<()> {
     sys::fd::set_nonblocking(output.as_fd(), true).ctx(|| "a pipe".into())?;
     let mut open = true;
     loop {
         let mut set = vec![PollFd::new(criu.as_fd(), POLLIN)];
-        set.extend(interrupt.iter().flat_map(|i| i.fds()).map(|f| PollFd::new(f, POLLIN)));
+        set.extend(desk.fds().into_iter().map(|f| PollFd::new(f, POLLIN)));
         if open {
             set.push(PollFd::new(output.as_fd(), POLLIN));
         }
-        poll(&mut set, -1).ctx(|| "poll".into())?;
+        poll(&mut set, desk.deadline().map_or(-1, remaining_ms)).ctx(|| "poll".into())?;
         let ended = set.first().is_some_and(|p| p.revents() != 0);
+        drop(set);
         let mut buf = [0_u8; 4096];
         while open {
             match sys::fd::read_into(output.as_fd(), &mut buf) {
@@ -275,8 +281,9 @@ fn finish(criu: &OwnedFd, output: &OwnedFd, interrupt: Option<&Interrupt>, text:
         if ended {
             return Ok(());
         }
-        if let Some(i) = interrupt {
-            i.check()?;
+        if desk.turn() {
+            let e = desk.ended.take().unwrap_or_else(|| Error::new("interrupted"));
+            return Err(Error { what: format!("criu: {}", e.what), ..e });
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::interp::{Exec, Script};
 use super::plan::Starting;
 use super::steps;
-use crate::base::op::{Act, At, MountOp, Op, Source, Target, cstring, slot};
+use crate::base::op::{Act, At, MountOp, Op, Source, cstring, slot};
 use crate::base::{Context, Error, Result};
 use crate::process::command;
 use crate::sys::{self, process::ExecArgs};
@@ -68,15 +68,9 @@ fn slots_exist(act: &Act) -> bool {
     let mount_ok = |m: &MountOp| {
         let source = match &m.source {
             Source::Bind { from, .. } | Source::Moved(from) => at_ok(from),
-            Source::Tree(n) => *n < slot::COUNT,
             _ => true,
         };
-        let target = match &m.target {
-            Target::On(at) => at_ok(at),
-            Target::Slot(n) => *n < slot::COUNT,
-            Target::OnFd(_) => true,
-        };
-        source && target
+        source && at_ok(&m.target)
     };
     match act {
         Act::Mount(m) => mount_ok(m),

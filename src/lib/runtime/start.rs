@@ -13,18 +13,19 @@ use super::plan::{self, Starting};
 use super::running::{Ending, Outcome};
 use super::supervisor::Monitor;
 use super::undo::Undo;
-use super::{diagnose, parent, refuse, restore, steps};
+use super::{diagnose, parent, refuse, restore, steps, supervise};
 use crate::base::facts::Facts;
 use crate::base::{Context, Error, Result};
 use crate::cgroup::{self, Groups};
 use crate::ipc::State;
+use crate::sys::poll::{POLLIN, PollFd, poll};
 use crate::sys::process::{self, Clone3, Never};
 use crate::sys::signal::{self, SigSet};
 use crate::sys::{self, scm};
 use crate::{idmap, log_error, log_info, log_notice, log_warn, security, storage, terminal};
 use nix::libc;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// How a start went well.
@@ -56,7 +57,7 @@ pub fn run(request: &StartRequest) -> Result<Started> {
     }
     if request.from_library
         && request.daemonize
-        && let Some(done) = super::supervise::spawn(request)
+        && let Some(done) = supervise::spawn(request)
     {
         return done;
     }
@@ -223,6 +224,10 @@ fn waited(life: Life, made: i32, ours: &OwnedFd) -> Result<Started> {
     // These as well, and before its word is waited for: held here, its end would go unseen and the name stay taken.
     drop((command, starter));
     let _ = signal::set_mask(&mask);
+    if request.in_supervise && supervise::caller().is_some_and(|caller| left(caller, ours)) {
+        // The end of this process is what the monitor takes for the caller's.
+        return Err(Error::new("the process that asked for it is gone").stage("start"));
+    }
     let told = word(ours);
     if request.from_library || told.is_err() {
         // The process in between; or the monitor, which ends: when this returns, nothing is left.
@@ -233,6 +238,14 @@ fn waited(life: Life, made: i32, ours: &OwnedFd) -> Result<Started> {
         }
     }
     told.map(Started::Monitor)
+}
+
+/// Waits until the monitor says something or the caller is gone; whether it is the caller.
+fn left(caller: BorrowedFd<'_>, monitor: &OwnedFd) -> bool {
+    let mut set = [PollFd::new(monitor.as_fd(), POLLIN), PollFd::new(caller, 0)];
+    let polled = poll(&mut set, -1);
+    let [said, gone] = set.map(|p| p.revents() != 0);
+    polled.is_ok() && !said && gone
 }
 
 /// Waits for what the monitor says.

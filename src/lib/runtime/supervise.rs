@@ -11,7 +11,7 @@ use crate::base::{Context, Error, Result};
 use crate::config::Config;
 use crate::sys::{self, process, scm};
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -95,6 +95,11 @@ pub fn main(file: Option<&str>, destroy: fn(&Path, &str) -> Result<()>) -> i32 {
         let _ = sys::fd::write_all(to, text.as_bytes());
     }
     i32::from(done.is_err())
+}
+
+/// In the program: the other end of this is the caller's, who may end before the monitor has said a word.
+pub(super) fn caller() -> Option<BorrowedFd<'static>> {
+    sys::fd::borrow(ANSWER).ok()
 }
 
 /// The whole of a file by its number.
@@ -192,7 +197,7 @@ fn decode(bytes: &[u8]) -> Option<(StartRequest, Option<log::Setup>)> {
         quiet: true,
         ..log::Setup::default()
     };
-    Some((request, logs.then_some(setup)))
+    from.is_done().then_some((request, logs.then_some(setup)))
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ pub static KEYS: &[Key<Conf>] = &[
         "since: 4.0
          good: c1-secret
 
-         A text that goes with every message to the proxy. `lxc.seccomp.notify.cookie = web1`",
+         A text that goes with every question to the proxy of lxc.seccomp.notify.proxy. `lxc.seccomp.notify.cookie = web1`",
     ),
     Key::own(
         "lxc.seccomp.notify.proxy",
@@ -131,7 +131,9 @@ pub static KEYS: &[Key<Conf>] = &[
          good: unix:/run/proxy | unix:@proxy
          bad: http:x | unix: | unix:a/b
 
-         The socket that answers the notify actions of the profile. `lxc.seccomp.notify.proxy = unix:/run/proxy.sock`",
+         The socket of the program that answers the calls for which the profile says notify; it listens before the container
+         starts. A call that it leaves unanswered for 30 seconds, or answers wrongly, fails with ENOSYS. A name that begins with @
+         is an abstract one. `lxc.seccomp.notify.proxy = unix:/run/proxy.sock`",
     ),
     Key::field(
         "lxc.seccomp.profile lxc.seccomp",

@@ -23,8 +23,6 @@ const PIN: &str = ".lxc_keep";
 pub struct Prepared {
     /// The ops, `Act::Rootfs` among them.
     pub ops: Vec<Op>,
-    /// LXC_ROOTFS_PATH for hooks: the path without its type; empty without a rootfs.
-    pub env_path: String,
     /// The user namespace (`container`, or a file) whose ids the rootfs shows: the parent makes the id-mapped tree that the
     /// op's `idmapped` (number 0) asks for.
     pub idmapped: Option<String>,
@@ -85,7 +83,6 @@ pub fn prepare(conf: &Conf, facts: &Facts) -> Result<Prepared> {
     };
     Ok(Prepared {
         ops: vec![Op::new("rootfs", format!("lxc.rootfs.path = {path}"), Act::Rootfs(op))],
-        env_path: path.to_string(),
         idmapped: options.idmap.map(|i| match i {
             IdmapSource::Container => "container".into(),
             IdmapSource::Path(p) => p,
@@ -203,7 +200,6 @@ mod tests {
         let p = prepare(&c, &facts()).expect("renders");
         assert_eq!((op(&p).flags, op(&p).idmapped), (MS_RDONLY | MS_NODEV, None));
         assert!(matches!(op(&p).source, Some(Source::Bind { recursive: true, .. })));
-        assert_eq!(p.env_path.as_str(), rootfs.to_str().expect("utf8"));
         assert!(p.pin.is_some() && !rootfs.join(PIN).exists());
         let c = Conf { options: Some("idmap=container".into()), ..conf(&rootfs) };
         let p = prepare(&c, &facts()).expect("renders");
@@ -215,7 +211,7 @@ mod tests {
     #[test]
     fn no_rootfs_shares_the_hosts() {
         let p = prepare(&Conf::default(), &facts()).expect("renders");
-        assert!(op(&p).source.is_none() && p.env_path.is_empty() && p.pin.is_none());
+        assert!(op(&p).source.is_none() && p.pin.is_none());
     }
 
     #[test]

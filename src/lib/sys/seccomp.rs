@@ -5,21 +5,9 @@ use super::rc::check;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-/// All threads of the process get the filter.
-pub const TSYNC: u32 = 1;
-/// Actions other than allow are logged.
-pub const LOG: u32 = 2;
-/// Speculative store bypass stays allowed.
-pub const SPEC_ALLOW: u32 = 4;
 /// The load gives a descriptor on which notifications arrive.
 pub const NEW_LISTENER: u32 = 8;
-/// Lets [`TSYNC`] and [`NEW_LISTENER`] go together.
-pub const TSYNC_ESRCH: u32 = 16;
-/// Once a notification is taken, only fatal signals end the syscall that waits (Linux 5.19).
-pub const WAIT_KILLABLE_RECV: u32 = 32;
-
 const SET_MODE_FILTER: u32 = 1;
-const GET_ACTION_AVAIL: u32 = 2;
 const GET_NOTIF_SIZES: u32 = 3;
 
 /// The size of one instruction (struct sock_filter).
@@ -28,7 +16,7 @@ pub const INSN_SIZE: usize = 8;
 fn seccomp(op: u32, flags: u32, args: *mut libc::c_void) -> io::Result<i32> {
     // SAFETY: args is what op wants (each caller says so) and lives until the call returns.
     let rc = unsafe { libc::syscall(libc::SYS_seccomp, op, flags, args) };
-    // All results are errors, 0, thread ids or descriptors.
+    // All results are errors, 0 or descriptors.
     check(i32::try_from(rc).unwrap_or(-1))
 }
 
@@ -37,7 +25,7 @@ fn seccomp(op: u32, flags: u32, args: *mut libc::c_void) -> io::Result<i32> {
 ///
 /// # Errors
 /// EINVAL for an invalid filter or length or a flag that this kernel does not know; EACCES without no_new_privs and
-/// CAP_SYS_ADMIN; EBUSY when another filter has a listener already; ESRCH when a thread could not be synchronised.
+/// CAP_SYS_ADMIN; EBUSY when another filter has a listener already.
 pub fn load_filter(filter: &[u8], flags: u32) -> io::Result<Option<OwnedFd>> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
     if filter.is_empty() || !filter.chunks_exact(INSN_SIZE).remainder().is_empty() {
@@ -51,14 +39,7 @@ pub fn load_filter(filter: &[u8], flags: u32) -> io::Result<Option<OwnedFd>> {
         // SAFETY: with this flag a non-negative result is a new descriptor that nobody else owns.
         return Ok(Some(unsafe { OwnedFd::from_raw_fd(rc) }));
     }
-    // With TSYNC alone a positive result is the thread that stands in the way.
-    if rc == 0 { Ok(None) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
-}
-
-/// Whether this kernel knows an action (SECCOMP_RET_*, without data).
-pub fn action_available(action: u32) -> bool {
-    let mut action = action;
-    seccomp(GET_ACTION_AVAIL, 0, (&raw mut action).cast()).is_ok()
+    Ok(None)
 }
 
 /// The sizes of this kernel's structures.
@@ -181,7 +162,6 @@ mod tests {
 
     #[test]
     fn a_notification_is_answered() {
-        assert!(action_available(ALLOW) && !action_available(0x0123_0000));
         let filter = on_getppid(0x7fc0_0000);
         let sizes = notif_sizes().unwrap();
         assert!(sizes.notif >= 80 && sizes.response >= 24 && sizes.data >= 64);

@@ -16,8 +16,6 @@ pub enum Type {
     Stream,
     /// Records over a connection.
     Seqpacket,
-    /// Single messages.
-    Datagram,
 }
 
 impl Type {
@@ -25,7 +23,6 @@ impl Type {
         match self {
             Self::Stream => libc::SOCK_STREAM,
             Self::Seqpacket => libc::SOCK_SEQPACKET,
-            Self::Datagram => libc::SOCK_DGRAM,
         }
     }
 }

@@ -86,17 +86,6 @@ impl Modes {
         self
     }
 
-    /// The same with or without echo.
-    #[must_use]
-    pub fn echo(mut self, on: bool) -> Self {
-        if on {
-            self.0.c_lflag |= libc::ECHO
-        } else {
-            self.0.c_lflag &= !libc::ECHO
-        }
-        self
-    }
-
     /// The same with or without a carriage return before each newline that programs write (ONLCR).
     #[must_use]
     pub fn onlcr(mut self, on: bool) -> Self {
@@ -172,8 +161,8 @@ mod tests {
         assert_eq!(now.0.c_lflag & (libc::ICANON | libc::ECHO | libc::ISIG), 0);
         drop(raw);
         assert_eq!(Modes::of(&p.pty).unwrap(), before);
-        before.echo(false).onlcr(false).set(&p.pty, false).unwrap();
-        assert_eq!(Modes::of(&p.ptx).unwrap(), before.echo(false).onlcr(false));
+        before.onlcr(false).set(&p.pty, false).unwrap();
+        assert_eq!(Modes::of(&p.ptx).unwrap(), before.onlcr(false));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::{Conf, Prepared};
 use crate::base::facts::Facts;
 use crate::base::ids::IdKind;
-use crate::base::op::{Act, At, Create, FdRef, MountOp, Op, Source, Target, cstring, slot};
+use crate::base::op::{Act, At, Create, FdRef, MountOp, Op, Source, cstring, slot};
 use crate::base::{Error, Result};
 use libc::{MS_NOEXEC, MS_NOSUID, O_DIRECTORY, O_PATH};
 use std::io::IsTerminal;
@@ -95,7 +95,7 @@ pub fn devpts_ops(conf: &Conf, facts: &Facts) -> Result<Vec<Op>> {
 
 /// A bind of a terminal on a file of /dev that is made when it is missing.
 fn bind_on(stage: &'static str, source: Source, path: &str) -> Result<Op> {
-    let target = Target::On(At::Rootfs(cstring(path)?));
+    let target = At::Rootfs(cstring(path)?);
     let mount = MountOp { create: Create::File, ..MountOp::new(source, target) };
     Ok(Op::new(stage, format!("/{path}"), Act::Mount(mount)))
 }
@@ -202,7 +202,7 @@ mod tests {
     fn paths(ops: &[Op]) -> Vec<String> {
         ops.iter()
             .map(|o| match &o.act {
-                Act::Mount(MountOp { target: Target::On(At::Rootfs(p)), .. }) => format!("on {}", p.to_string_lossy()),
+                Act::Mount(MountOp { target: At::Rootfs(p), .. }) => format!("on {}", p.to_string_lossy()),
                 Act::Symlink { to, at: At::Rootfs(p) } => {
                     format!("{} -> {}", p.to_string_lossy(), to.to_string_lossy())
                 }

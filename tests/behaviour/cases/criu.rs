@@ -1,13 +1,15 @@
 //! checkpoint, restore and migrate of the C library: what criu is called with, by a stand-in that writes it down and makes a
 //! process in place of restoring one; and one round with a real criu where there is one that works.
 
+use super::faults::sleepers;
 use crate::case::{Cases, Need};
-use crate::ctx::{STORE, T};
+use crate::ctx::{Bg, STORE, T};
 use crate::driver::LOG;
 use crate::out::Out;
+use nix::sys::signal::Signal;
 
 /// Writes its arguments down. A dump leaves a marker and kills what is not to be left running; a restore wants the marker.
-/// `/tmp/fail` makes dump and restore fail, `late` in it after the process is made.
+/// `/tmp/fail` makes dump and restore fail, `late` in it after the process is made; `hang` makes a restore hang.
 const FAKE: &str = r#"
 case "$1" in
 --version) cat /tmp/version; exit ;;
@@ -39,6 +41,7 @@ dump)
 restore)
     [ -e "$dir/marker" ] || exit 4
     grep " $root " /proc/self/mountinfo | grep -q rootfs || exit 5
+    [ "$(cat /tmp/fail 2> /dev/null)" != hang ] || sleep 4321
     exec DRIVER --restored "$root" "$group"
     ;;
 esac
@@ -98,6 +101,25 @@ fn gives(t: &mut T, act: &str, want: &str) {
 fn call(t: &mut T, path: &str, act: &str) -> Out {
     let lib = if t.reference { "liblxc.so.1".into() } else { format!("{}/lib/liblxc.so.1", t.prefix.display()) };
     t.sh_within(&format!("PATH={path} {} --migrate {lib} {STORE} c1 {act}", driver()), 60)
+}
+
+/// A restore in the background whose criu hangs.
+fn hanging(t: &mut T) -> Bg {
+    dumped(t, NO_CONSOLE);
+    t.write("/tmp/fail", "hang\n");
+    let lib = format!("{}/lib/liblxc.so.1", t.prefix.display());
+    let bg = t.spawn(&format!("exec env PATH=/tmp/fake:$PATH {} --migrate {lib} {STORE} c1 2 dir=/tmp/img", driver()));
+    t.until("criu hangs", |t| !sleepers(t).is_empty());
+    bg
+}
+
+/// Nothing of it is left, and the next restore goes well.
+fn over(t: &mut T) {
+    t.until("STOPPED", |t| t.state("c1") == "STOPPED");
+    t.until("no monitor", |t| t.monitor_pid("c1").is_none());
+    t.until("criu and what it has started are gone", |t| sleepers(t).is_empty());
+    t.sh("rm /tmp/fail").ok();
+    gives(t, "2 dir=/tmp/img", "0 0 RUNNING\n");
 }
 
 /// The same with the machine's own criu, which must succeed.
@@ -515,6 +537,24 @@ fn failures(c: &mut Cases) {
         t.start("c1");
     })
     .differs("criu-restored-life");
+
+    c.add("criu.hanging_restore_is_killed", |t| {
+        let mut bg = hanging(t);
+        t.sh_within("lxc-info -n c1 -sH", 10).ok().out("STARTING\n");
+        t.sh_within("lxc-stop -k -n c1", 10).ok().silent();
+        assert_eq!(t.state("c1"), "STOPPED");
+        bg.wait(10).ok().out("1 0 STOPPED\n");
+        over(t);
+    })
+    .differs("hooks-delay-nobody");
+
+    c.add("criu.hanging_restore_ends_with_its_caller", |t| {
+        let mut bg = hanging(t);
+        bg.signal(Signal::SIGKILL);
+        bg.wait(10);
+        over(t);
+    })
+    .differs("interrupted-start-ends");
 
     c.add("criu.first_error_is_quoted", |t| {
         fake(t);

@@ -2,7 +2,7 @@
 //! leaks into a container or a hook; what a failed start says.
 
 use crate::case::{Cases, Need};
-use crate::ctx::T;
+use crate::ctx::{STORE, T};
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
@@ -258,7 +258,7 @@ fn hook_line(kind: &str) -> String {
 }
 
 /// Processes of the hanging hooks.
-fn sleepers(t: &T) -> Vec<i32> {
+pub fn sleepers(t: &T) -> Vec<i32> {
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|e| e.file_name().to_string_lossy().parse().ok());
     pids.filter(|p: &i32| t.read(format!("/proc/{p}/cmdline")).contains("sleep\x004321")).collect()
@@ -311,6 +311,38 @@ fn hanging(c: &mut Cases) {
             })
             .differs("hooks-delay-nobody");
         }
+    }
+
+    for kind in ["pre-start", "mount"] {
+        c.add(format!("faults.hanging_hook_of_the_librarys_start.{kind}"), move |t| {
+            t.mk("c1", &hook_line(kind));
+            let marker = hook(t, kind, "echo $$ > MARK\nsleep 4321\n");
+            let lib = format!("{}/lib/liblxc.so.1", t.prefix.display());
+            let driver = std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default();
+            let start = format!("exec {driver} --migrate {lib} {STORE} c1 start");
+            let hangs = |t: &mut T| {
+                let bg = t.spawn(&start);
+                t.until("the hook runs", |t| !t.read(&marker).is_empty() && !sleepers(t).is_empty());
+                t.sh(&format!("rm {}", marker.display())).ok();
+                bg
+            };
+            let over = |t: &mut T| {
+                t.until("STOPPED", |t| t.state("c1") == "STOPPED");
+                t.until("no monitor", |t| t.monitor_pid("c1").is_none());
+                t.until("the hook is gone", |t| sleepers(t).is_empty());
+            };
+            let mut bg = hangs(t);
+            t.sh_within("lxc-stop -k -n c1", 10).ok().silent();
+            bg.wait(10).ok().out("0 0 STOPPED\n");
+            over(t);
+            let mut bg = hangs(t);
+            bg.signal(Signal::SIGKILL);
+            bg.wait(10);
+            over(t);
+            t.sh("sed -i /lxc.hook/d /var/lib/lxc/c1/config").ok();
+            t.start("c1");
+        })
+        .differs("interrupted-start-ends");
     }
 
     c.add("faults.requests_of_a_start_wait_for_init", |t| {

@@ -1,6 +1,7 @@
 //! Hooks: order, environment, both argument versions, failures.
 
-use crate::case::Cases;
+use super::keys::client;
+use crate::case::{Cases, Need};
 
 const HOOKS: [&str; 9] =
     ["pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop", "clone"];
@@ -228,8 +229,107 @@ pub fn add(c: &mut Cases) {
     })
     .differs("hook-arguments-are-quoted");
 
+    clones(c);
+
     c.add("hook.shipped_clonehostname_exists", |t| {
         let hooks = t.prefix.join("share/lxc/hooks/clonehostname");
         t.exists(&hooks);
     });
+}
+
+/// Writes down what a hook of a copy or a removal sees, and leaves a file in the rootfs.
+const WITNESS: &str = "exec >> /tmp/seen\n\
+    echo \"args: $*\"\n\
+    echo \"$LXC_NAME of $LXC_SRC_NAME, $LXC_CONFIG_FILE\"\n\
+    echo \"$LXC_ROOTFS_PATH at $LXC_ROOTFS_MOUNT\"\n\
+    echo \"type $LXC_HOOK_TYPE section $LXC_HOOK_SECTION, $FOO, $(pwd)\"\n\
+    test $(readlink /proc/self/ns/mnt) = $(cat /tmp/host) && echo \"the host's mounts\"\n\
+    ls $LXC_ROOTFS_MOUNT | grep -E '^(sbin|from-)'\n\
+    touch $LXC_ROOTFS_MOUNT/from-$LXC_NAME\n";
+
+fn clones(c: &mut Cases) {
+    let prepare = |t: &mut crate::ctx::T, lines: &str| {
+        client(t);
+        t.script("/tmp/hook", WITNESS);
+        t.sh("readlink /proc/self/ns/mnt > /tmp/host && mkdir /tmp/at").ok();
+        t.mk("c1", &format!("lxc.hook.clone = /tmp/hook\nlxc.rootfs.mount = /tmp/at\n{lines}"));
+    };
+
+    c.add("hook.clone_sees_a_directory", move |t| {
+        prepare(t, "");
+        t.sh("cd /tmp && FOO=1 LXC_ROOTFS_PATH=x /tmp/client /var/lib/lxc c1 clone c2 0 more 'and more'").ok();
+        assert_eq!(
+            t.read("/tmp/seen"),
+            "args: c2 lxc clone more and more\n\
+             c2 of c1, /var/lib/lxc/c2/config\n\
+             dir:/var/lib/lxc/c2/rootfs at /var/lib/lxc/c2/rootfs\n\
+             type  section , 1, /tmp\nsbin\n"
+        );
+        t.exists(t.rootfs("c2").join("from-c2"));
+        t.gone(t.rootfs("c1").join("from-c2"));
+    })
+    .needs(&[Need::Compiler, Need::Headers])
+    .keys("lxc.hook.clone");
+
+    // Each hook of a copy finds the mounts that the one before it has made, and nobody else does.
+    c.add("hook.clone_sees_layers", move |t| {
+        t.script("/tmp/first", "mount -t tmpfs none /mnt && touch /mnt/from-first\n");
+        t.script("/tmp/last", "ls /mnt | grep from- >> /tmp/seen\n");
+        prepare(t, "lxc.hook.version = 1\nlxc.hook.clone = /tmp/first\nlxc.hook.clone = /tmp/last");
+        t.sh("cd /tmp && /tmp/client /var/lib/lxc c1 clone c2 4 more").ok();
+        let seen = |args: &str, new: &str, old: &str, files: &str| {
+            format!(
+                "args: {args}\n{new} of {old}, /var/lib/lxc/{new}/config\n\
+                 overlay:/var/lib/lxc/c1/rootfs:/var/lib/lxc/{new}/overlay/delta at /tmp/at\n\
+                 type clone section lxc, , /tmp\n{files}sbin\nfrom-first\n"
+            )
+        };
+        assert_eq!(t.read("/tmp/seen"), seen("more", "c2", "c1", ""));
+        t.exists("/var/lib/lxc/c2/overlay/delta/from-c2");
+        t.gone(t.rootfs("c1").join("from-c2"));
+        t.gone("/mnt/from-first");
+        // A copy of a copy has the layer's files.
+        t.sh("rm /tmp/seen; cd /tmp && /tmp/client /var/lib/lxc c2 clone c3 4").ok();
+        assert_eq!(t.read("/tmp/seen"), seen("", "c3", "c2", "from-c2\n"));
+        t.exists("/var/lib/lxc/c3/overlay/delta/from-c3");
+        t.gone("/var/lib/lxc/c2/overlay/delta/from-c3");
+        t.sh("ls /tmp/at").out("");
+    })
+    .needs(&[Need::Compiler, Need::Headers])
+    .keys("lxc.hook.clone lxc.hook.version");
+
+    // Nothing is mounted for these.
+    c.add("hook.destroy_sees", move |t| {
+        prepare(t, "lxc.hook.destroy = /tmp/hook");
+        t.sh("/tmp/client /var/lib/lxc c1 clone c2 4 && rm /tmp/seen").ok();
+        let seen = |name: &str, path: &str| {
+            format!(
+                "args: {name} lxc destroy\n{name} of , /var/lib/lxc/{name}/config\n{path} at /tmp/at\n\
+                 type  section , , /\nthe host's mounts\n"
+            )
+        };
+        t.sh("cd / && /tmp/client /var/lib/lxc c2 destroy").ok();
+        assert_eq!(t.read("/tmp/seen"), seen("c2", "/var/lib/lxc/c1/rootfs:/var/lib/lxc/c2/overlay/delta"));
+        t.sh("rm /tmp/seen /tmp/at/from-c2; cd / && lxc-destroy -n c1").ok();
+        assert_eq!(t.read("/tmp/seen"), seen("c1", "/var/lib/lxc/c1/rootfs"));
+        t.exists("/tmp/at/from-c1");
+        t.gone("/var/lib/lxc/c1");
+    })
+    .needs(&[Need::Compiler, Need::Headers])
+    .keys("lxc.hook.destroy lxc.rootfs.mount");
+
+    // A copy that its hook refuses is removed as any container is.
+    c.add("hook.clone_that_fails_is_undone", move |t| {
+        prepare(t, "lxc.hook.clone = /tmp/no\nlxc.hook.destroy = /tmp/undo");
+        t.script("/tmp/no", "exit 3\n");
+        t.script("/tmp/undo", "echo \"$1 $3\" > /tmp/undone\n");
+        for flags in [0, 4] {
+            t.sh(&format!("/tmp/client /var/lib/lxc c1 clone c2 {flags}")).code(1);
+            assert_eq!(t.read("/tmp/undone"), "c2 destroy\n");
+            t.gone("/var/lib/lxc/c2");
+            t.sh("rm /tmp/undone").ok();
+        }
+    })
+    .needs(&[Need::Compiler, Need::Headers])
+    .keys("lxc.hook.clone lxc.hook.destroy");
 }

@@ -217,7 +217,7 @@ fn helper(t: &mut T) {
 }
 
 /// The client of the subject's C API, below /tmp.
-fn client(t: &mut T) {
+pub fn client(t: &mut T) {
     t.write("/tmp/client.c", include_str!("../client.c"));
     let include = t.prefix.join("include").display().to_string();
     let lib = if t.reference { "-llxc".into() } else { format!("{}/lib/liblxc.so.1", t.prefix.display()) };

@@ -210,6 +210,28 @@ fn answers(c: &mut Cases) {
     .needs(&[Need::Seccomp])
     .keys("lxc.seccomp.notify.proxy lxc.seccomp.notify.cookie");
 
+    // With an id map the questions are the same, and so is who is asked.
+    c.add("notify.of_an_id_mapped_container", |t| {
+        policy(t);
+        let replies = &[Reply::Errno(libc::EDQUOT), Reply::Errno(libc::EACCES), Reply::Continue];
+        let proxy = Proxy::new(PROXY, replies);
+        let r = t.mk("c1", &format!("{LINES}lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536"));
+        t.script(r.join("on-boot"), "mkdir /made 2> /said\n");
+        t.sh("chown -Rh 100000:100000 /var/lib/lxc/c1/rootfs").ok();
+        t.start("c1");
+        let said = t.read(r.join("said"));
+        assert!(said.contains("uota exceeded"), "{said}");
+        assert_eq!(mkdir(t), "1 Permission denied");
+        t.gone(r.join("made"));
+        assert_eq!(mkdir(t), "0");
+        t.sh(&format!("stat -c %u {}", r.join("made").display())).out("100000\n");
+        let init = t.init_pid("c1");
+        let seen = proxy.seen();
+        assert!(seen.iter().all(|q| q.number(12) == init && q.files.len() == 3));
+        assert_eq!(seen.len(), 3);
+    })
+    .needs(&[Need::Seccomp]);
+
     c.add("notify.calls_of_attached_processes_too", |t| {
         policy(t);
         let replies = &[Reply::Errno(libc::EACCES), Reply::Value(0), Reply::Continue, Reply::Errno(libc::EEXIST)];

@@ -555,6 +555,25 @@ fn failures(c: &mut Cases) {
     })
     .differs("monitor-memory");
 
+    c.add("start.the_monitor_has_what_its_caller_had", |t| {
+        t.mk("c1", "");
+        let set = "umask 027; ulimit -n 777; echo 77 > /proc/self/oom_score_adj; trap '' USR1";
+        t.sh(&format!("{set}; A='b c' exec nice -n 3 lxc-start -n c1 7< /etc/passwd")).ok().silent();
+        let m = t.monitor_pid("c1").unwrap();
+        let status = t.read(format!("/proc/{m}/status"));
+        assert!(status.contains("Umask:\t0027\n"), "{status}");
+        assert!(t.read(format!("/proc/{m}/limits")).contains("Max open files            777 "));
+        assert_eq!(t.read(format!("/proc/{m}/oom_score_adj")), "77\n");
+        assert!(t.read(format!("/proc/{m}/environ")).contains("\0A=b c\0"));
+        // From the third on: state, parent, group, session, terminal …; the 19th is the nice value.
+        let stat = t.read(format!("/proc/{m}/stat"));
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let own = m.to_string();
+        assert_eq!((fields[2], fields[3], fields[4], fields[16]), (own.as_str(), own.as_str(), "0", "3"), "{stat}");
+        t.sh(&format!("readlink /proc/{m}/cwd")).out("/\n");
+        t.sh(&format!("readlink /proc/{m}/fd/*")).out_lacks("/etc/passwd");
+    });
+
     // What cannot be executed is done without: the monitor is forked then.
     c.add("start.without_lxc_supervise", |t| {
         t.mk("c1", "lxc.hook.post-stop = /bin/touch /tmp/ended");

@@ -90,7 +90,7 @@ impl Stand {
         let end = Instant::now() + Duration::from_secs(60);
         while !done(self) {
             assert!(Instant::now() < end, "waiting for {what}");
-            let ms = self.notify.wait_ms().unwrap_or(20).min(20);
+            let ms = self.notify.deadline().map_or(20, crate::base::spawn::remaining_ms).min(20);
             let _ = poll(&mut [PollFd::new(self.notify.as_fd(), POLLIN)], ms);
             self.notify.turn();
         }

@@ -108,6 +108,10 @@ fn taken(bytes: &[u8], destroy: fn(&Path, &str) -> Result<()>) -> Option<Box<Tak
     let mut facts = plan::facts(&request).ok()?;
     facts.unified = groups.host().layout == crate::cgroup::Layout::Unified;
     // Only now: the tool has logged all that the lines above had to say.
-    log::unpack(&mut from)?.start();
+    let logging = log::unpack(&mut from)?;
+    if !from.is_done() {
+        return None;
+    }
+    logging.start();
     Some(Box::new(Taken { request, facts, mask, cloned, clean, command, starter, pidfile, groups }))
 }
