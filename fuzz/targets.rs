@@ -2,6 +2,10 @@
 #![allow(dead_code)] // each fuzzer uses one of them
 
 use lxc::config::{Config, check, format::Format, table, update};
+use std::sync::LazyLock;
+
+/// A key of every row.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| table::rows().map(|(_, row)| row.sample_name()).collect());
 
 /// lxc.container.conf(5): loading never panics, saving gives the bytes back, an update keeps every line.
 pub fn config(data: &[u8]) {
@@ -16,8 +20,10 @@ pub fn config(data: &[u8]) {
         assert_eq!(config.text_bytes(), data, "saving changes untouched text");
     }
     let _ = check::conflicts(&config);
-    for (_, row) in table::rows() {
-        let _ = config.get(&row.sample_name());
+    // A few rows for each input, others for others; the input's own keys below.
+    let sum = data.iter().fold(0_usize, |sum, c| sum.wrapping_mul(31).wrapping_add(usize::from(*c)));
+    for name in NAMES.iter().skip(sum % 8).step_by(8) {
+        let _ = config.get(name);
     }
     let updated = update::update(data);
     let old: Vec<u8> = updated.lines.iter().flat_map(|l| l.old.clone()).collect();
@@ -29,11 +35,12 @@ pub fn config(data: &[u8]) {
         again.load_str(&lines, "effective").expect("the effective lines load");
     }
     if let Ok(text) = std::str::from_utf8(data) {
-        for line in text.lines().take(12) {
-            if let Some((key, value)) = line.split_once('=') {
-                let _ = config.set(key.trim(), value);
-                let _ = config.clear(key.trim());
-            }
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        for (key, value) in pairs.take(4) {
+            let key = key.trim();
+            let _ = config.set(key, value);
+            let _ = config.get(key);
+            let _ = config.clear(key);
         }
     }
 }
@@ -49,7 +56,10 @@ pub fn lxc_conf(data: &[u8]) {
 /// Seccomp policies: what parses is compiled as well.
 pub fn seccomp(data: &[u8]) {
     faults(data, Format::Seccomp);
-    if data.len() < 2000 {
+    // Policies that are tried in a process of their own first cost seconds: the unit tests have them.
+    let words: [&[u8]; 6] = [b"!=", b"<", b">", b"CMP_N", b"CMP_L", b"CMP_G"];
+    let turned = words.iter().map(|word| data.windows(word.len()).filter(|w| w == word).count()).sum::<usize>();
+    if data.len() < 2000 && turned < 2 {
         let _ = lxc::security::seccomp::of_text("fuzz", data);
     }
 }

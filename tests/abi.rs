@@ -388,6 +388,21 @@ fn rounds_and_threads_leave_nothing() {
 }
 
 #[test]
+fn writers_at_once_leave_one_whole_file() {
+    let _alone = alone();
+    if lacks().is_some_and(skipped) {
+        return;
+    }
+    let scratch = Scratch::new("writers");
+    let lib = prefix().join("lib");
+    let program = program(&scratch, "writers", &lib);
+    let args = [prefix().join("bin/lxc-update-config").display().to_string(), "60".to_string()];
+    let (ok, text) = in_sandbox(&scratch, &lib, &program, &args, &[]);
+    print!("{text}");
+    assert!(ok, "{text}");
+}
+
+#[test]
 fn the_caller_is_left_as_it_was() {
     let _alone = alone();
     if lacks().is_some_and(skipped) {

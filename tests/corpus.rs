@@ -58,17 +58,26 @@ fn dictionary() -> String {
 fn dictionary_and_seeds_are_those_of_the_key_table() {
     let mut wanted = vec![(fuzz().join("dict/config.dict"), dictionary())];
     for section in SECTIONS {
-        let mut text = String::new();
+        let mut lines = Vec::new();
         for (_, row) in rows().filter(|(s, row)| *s == section && row.name() != "lxc.include") {
             for good in row.info().good {
-                text.push_str(&format!("{} = {}\n", row.sample_name(), good.trim_matches('-')));
+                lines.push(format!("{} = {}\n", row.sample_name(), good.trim_matches('-')));
             }
             for old in row.legacy() {
                 let good = row.info().good[0].trim_matches('-');
-                text.push_str(&format!("{} = {good}\n", old.replace('*', row.info().sub).replace("[i]", "0")));
+                lines.push(format!("{} = {good}\n", old.replace('*', row.info().sub).replace("[i]", "0")));
             }
         }
-        wanted.push((fuzz().join(format!("corpus/config/samples-{section:?}").to_lowercase()), text));
+        // Short seeds: what a fuzzer makes of them is short as well, and quick.
+        for (i, lines) in lines.chunks(8).enumerate() {
+            let name = format!("corpus/config/samples-{section:?}-{i}").to_lowercase();
+            wanted.push((fuzz().join(name), lines.concat()));
+        }
+    }
+    if std::env::var_os("BLESS").is_some() {
+        let seeds = std::fs::read_dir(fuzz().join("corpus/config")).unwrap().map(|e| e.unwrap().path());
+        let made = |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("samples-"));
+        seeds.filter(made).for_each(|p| std::fs::remove_file(p).unwrap());
     }
     for (path, text) in wanted {
         if std::env::var_os("BLESS").is_some() {

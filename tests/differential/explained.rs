@@ -51,6 +51,9 @@ const LEAVE_A_TRACE: &[&str] = &[
     "lxc.start.auto",
 ];
 
+/// Those of them whose values add up: a set that works does not wipe the trace.
+const ADD_UP: &[&str] = &["lxc.cap.drop", "lxc.cap.keep", "lxc.idmap", "lxc.mount.auto"];
+
 /// Keys for which the reference takes any text and stores nothing.
 const JUNK: &[&str] = &["lxc.hook.version", "lxc.init.gid", "lxc.init.uid", "lxc.seccomp.allow_nesting"];
 
@@ -88,7 +91,7 @@ impl Taints {
         if !ours && LEAVE_A_TRACE.contains(&key) {
             self.gets.insert(key.to_string(), "refused-set-changes-nothing");
             self.saved.insert(key.to_string());
-        } else if ours {
+        } else if ours && (of == "clear" || value.is_empty() || !ADD_UP.contains(&key)) {
             self.gets.remove(key);
         }
         let small = value.ends_with("ms") || value.ends_with("us") || value.ends_with("ns");

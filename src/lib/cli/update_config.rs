@@ -78,21 +78,26 @@ fn run(file: &std::path::Path, dry_run: bool) -> Result<()> {
     if !meta.is_file() {
         return Err(Error::new(format!("{shown} is no regular file")));
     }
-    let updated = update::update(&std::fs::read(file).ctx(what)?);
-    for (line, why) in &updated.left {
-        err_line(&format!("lxc-update-config: {shown}:{line}:1: {why}"));
-    }
+    let told = |updated: &update::Updated| {
+        for (line, why) in &updated.left {
+            err_line(&format!("lxc-update-config: {shown}:{line}:1: {why}"));
+        }
+    };
     if dry_run {
+        let updated = update::update(&std::fs::read(file).ctx(what)?);
+        told(&updated);
         out_bytes(&update::diff(&shown, &updated));
         return Ok(());
     }
     let mut backup = file.as_os_str().to_os_string();
     backup.push(".backup");
-    std::fs::copy(file, &backup).ctx(|| format!("write {}", backup.to_string_lossy()))?;
-    if updated.changes() {
-        crate::keys::file::replace(file, &updated.text())?;
-    }
-    Ok(())
+    // Whoever saves the config waits: their save is not undone by an older text.
+    crate::keys::file::change(file, |old| {
+        let updated = update::update(old);
+        told(&updated);
+        std::fs::copy(file, &backup).ctx(|| format!("write {}", backup.to_string_lossy()))?;
+        Ok(updated.changes().then(|| updated.text()))
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub fn lacks(config: &Config, whole: bool) -> Vec<Problem> {
     ids(config, &mut all);
     files(config, &mut all);
     hooks(config, &mut all);
+    sysctls(config, &mut all);
     all
 }
 
@@ -100,6 +101,11 @@ fn files(config: &Config, all: &mut Vec<Problem>) {
             Err(e) => all.push(warning(&Error::io(&e, format!("{key} = {path}")))),
         }
     }
+}
+
+/// Files of `lxc.sysctl.*` and `lxc.proc.*` that this kernel does not have.
+fn sysctls(config: &Config, all: &mut Vec<Problem>) {
+    all.extend(crate::process::limits::missing(&config.process, Path::new("/proc")).iter().map(warning));
 }
 
 /// Hooks whose program is named by its path and is not there. Those inside the rootfs are not looked for.

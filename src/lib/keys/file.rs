@@ -17,32 +17,57 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The file system's, on the object that failed. The old content is then still there.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let old = std::fs::metadata(&path).ok();
-    if old.as_ref().is_some_and(|m| !m.is_file()) {
-        return in_place(&path, bytes);
+    let lock = lock(&path);
+    write(&path, bytes, lock.as_deref())
+}
+
+/// Reads `path` and replaces its content as [`replace`] does by what `make` makes of it, if that is anything. Other
+/// writers wait meanwhile, so that nothing is made of a content that is not there any more.
+///
+/// # Errors
+/// As [`replace`], and those of `make`.
+pub fn change(path: &Path, make: impl FnOnce(&[u8]) -> Result<Option<Vec<u8>>>) -> Result<()> {
+    let path = std::fs::canonicalize(path).ctx(|| format!("read {}", path.display()))?;
+    let lock = lock(&path);
+    let old = std::fs::read(&path).ctx(|| format!("read {}", path.display()))?;
+    match make(&old)? {
+        Some(new) => write(&path, &new, lock.as_deref()),
+        None => Ok(()),
     }
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let dirfd = File::open(&dir).ok();
-    let lock = dirfd.and_then(|f| Flock::lock(f, FlockArg::LockExclusive).ok());
-    let (new_path, mut new) = match beside(&path, &dir) {
+}
+
+fn dir_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Waits until nobody else writes into the directory of `path`; nothing when it cannot be opened.
+fn lock(path: &Path) -> Option<Flock<File>> {
+    let dir = File::open(dir_of(path)).ok()?;
+    Flock::lock(dir, FlockArg::LockExclusive).ok()
+}
+
+fn write(path: &Path, bytes: &[u8], dirfd: Option<&File>) -> Result<()> {
+    let old = std::fs::metadata(path).ok();
+    if old.as_ref().is_some_and(|m| !m.is_file()) {
+        return in_place(path, bytes);
+    }
+    let dir = dir_of(path);
+    let (new_path, mut new) = match beside(path, dir) {
         Ok(found) => found,
         // A file that may be written in a directory that may not.
-        Err(_) if old.is_some() && writable(&path) => return in_place(&path, bytes),
+        Err(_) if old.is_some() && writable(path) => return in_place(path, bytes),
         Err(e) => return Err(e).ctx(|| format!("create a file in {}", dir.display())),
     };
-    let done = fill(&mut new, bytes, old.as_ref()).and_then(|()| std::fs::rename(&new_path, &path));
+    let done = fill(&mut new, bytes, old.as_ref()).and_then(|()| std::fs::rename(&new_path, path));
     if let Err(e) = done {
         drop(std::fs::remove_file(&new_path));
         // A file that is a mount of its own cannot be renamed over.
         if e.raw_os_error() == Some(libc::EBUSY) {
-            return in_place(&path, bytes);
+            return in_place(path, bytes);
         }
         return Err(e).ctx(|| format!("write {}", path.display()));
     }
-    if let Some(dirfd) = &lock {
+    if let Some(dirfd) = dirfd {
         drop(dirfd.sync_all());
     }
     Ok(())
@@ -140,5 +165,26 @@ mod tests {
         let bytes = std::fs::read(&file).unwrap();
         assert!(bytes.len() == 5000 && bytes.iter().all(|b| *b == bytes[0]));
         assert_eq!(std::fs::read_dir(&dir.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn changes_at_once_build_on_each_other() {
+        let dir = Dir::new("changes");
+        let file = dir.0.join("config");
+        std::fs::write(&file, "").unwrap();
+        std::thread::scope(|s| {
+            for i in 0..8_u8 {
+                let one = [b'a' + i];
+                let file = &file;
+                s.spawn(move || {
+                    (0..20).for_each(|_| change(file, |old| Ok(Some([old, &one].concat()))).unwrap());
+                });
+            }
+        });
+        let bytes = std::fs::read(&file).unwrap();
+        (0..8_u8).for_each(|i| assert_eq!(bytes.iter().filter(|b| **b == b'a' + i).count(), 20));
+        change(&file, |_| Ok(None)).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), bytes);
+        assert!(change(&dir.0.join("none"), |_| Ok(None)).is_err());
     }
 }

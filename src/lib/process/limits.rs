@@ -5,6 +5,7 @@
 use super::conf::Conf;
 use crate::base::op::{Act, At, Op, cstring};
 use crate::base::{Error, Result};
+use std::path::{Path, PathBuf};
 
 /// The names of getrlimit(2) as `lxc.prlimit.NAME` knows them, with their numbers.
 const LIMITS: [(&str, u32); 16] = [
@@ -102,6 +103,28 @@ pub fn sysctl_ops(conf: &Conf) -> Result<Vec<Op>> {
         .collect()
 }
 
+/// The files of `lxc.sysctl.*` and `lxc.proc.*` that a start would not find, as far as the host's /proc (`proc`) tells: a
+/// namespace has the host's names. Interfaces are its own, and have what `default` has.
+pub fn missing(conf: &Conf, proc: &Path) -> Vec<Error> {
+    let sysctls = conf.sysctls.iter().filter_map(|(name, value)| {
+        let path = dotted("lxc.sysctl", name).ok()?;
+        let mut parts: Vec<&str> = path.split('/').collect();
+        if let ["net", _, "conf" | "neigh", interface, ..] = &mut parts[..] {
+            *interface = "default";
+        }
+        Some((format!("lxc.sysctl.{name} = {value}"), proc.join("sys").join(parts.join("/"))))
+    });
+    let procs = conf.procs.iter().filter_map(|(name, value)| {
+        let path = dotted("lxc.proc", name).ok()?;
+        Some((format!("lxc.proc.{name} = {value}"), proc.join("self").join(path)))
+    });
+    let fault = |(what, path): (String, PathBuf)| {
+        let e = std::fs::symlink_metadata(path).err().filter(|e| e.kind() == std::io::ErrorKind::NotFound)?;
+        Some(Error::io(&e, what))
+    };
+    sysctls.chain(procs).filter_map(fault).collect()
+}
+
 /// personality(2) for `lxc.arch`: PER_LINUX or PER_LINUX32; nothing when unset.
 pub fn personality(conf: &Conf) -> Option<u64> {
     conf.arch32.map(|is32| if is32 { 8 } else { 0 })
@@ -131,6 +154,22 @@ mod tests {
             conf.procs = vec![(bad.into(), "1".into())];
             assert!(procs(&conf).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn files_that_no_kernel_has_are_missing() {
+        let pair = |name: &str| (name.to_string(), "1".to_string());
+        let names = ["net.ipv4.ip_forward", "net.no.such", "net.ipv4.conf.eth7.forwarding", "net.ipv4.conf.eth7.no"];
+        let conf = Conf {
+            sysctls: names.map(pair).to_vec(),
+            procs: vec![pair("oom_score_adj"), pair("no.such")],
+            ..Conf::default()
+        };
+        let found: Vec<String> = missing(&conf, Path::new("/proc")).into_iter().map(|e| e.what).collect();
+        assert_eq!(
+            found,
+            ["lxc.sysctl.net.no.such = 1", "lxc.sysctl.net.ipv4.conf.eth7.no = 1", "lxc.proc.no.such = 1"]
+        );
     }
 
     #[test]

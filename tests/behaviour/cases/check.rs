@@ -170,6 +170,8 @@ fn words(c: &mut Cases) {
         ("missing_bridge", "lxc.net.0.type = veth\nlxc.net.0.link = nobr9"),
         ("bad_mount_entry", "lxc.mount.entry = a b c create=x"),
         ("bad_policy", "lxc.seccomp.profile = /tmp/p"),
+        ("unknown_file_of_sysctl", "lxc.sysctl.net.no.such = 1"),
+        ("unknown_file_of_proc", "lxc.proc.no_such = 1"),
     ] {
         c.add(format!("check.same_words.{id}"), move |t| {
             t.write("/tmp/p", "2\ndenylist\nmkdir frob\n");
@@ -184,6 +186,24 @@ fn words(c: &mut Cases) {
         })
         .differs("config-check");
     }
+
+    c.add("check.same_words.not_utf_8", |t| {
+        t.mk("c1", "");
+        t.sh(r"printf 'lxc.uts.name = caf\351\n' >> /var/lib/lxc/c1/config").ok();
+        let check = t.sh("lxc-config --check -n c1");
+        check.code(1).out_has(": error: lxc.uts.name: the line is not UTF-8");
+        t.sh("lxc-start -F -n c1").code(1).err_has("lxc.uts.name: the line is not UTF-8");
+    })
+    .differs("config-check");
+
+    c.add("check.sysctls_of_the_containers_interfaces", |t| {
+        t.mk(
+            "c1",
+            "lxc.net.0.type = empty\nlxc.sysctl.net.ipv4.conf.eth7.forwarding = 1\nlxc.sysctl.kernel.msgmax = 4096",
+        );
+        t.sh("lxc-config --check -n c1").ok().silent();
+    })
+    .differs("config-check");
 
     c.add("check.same_words.every_bad_value", |t| {
         let (mut tried, mut text) = (0, String::new());

@@ -435,6 +435,19 @@ fn failures(c: &mut Cases) {
         .needs(if id == "cgroup_limit" { &[crate::case::Need::CgroupV1] } else { &[] });
     }
 
+    c.add("start_fails.mount_option_that_nobody_knows", |t| {
+        t.mk("c1", "lxc.mount.entry = tmpfs mnt tmpfs size=1m,bogus,create=dir 0 0");
+        t.sh("lxc-start -F -n c1").code(1).err_has("size=1m,bogus");
+    })
+    .differs("unknown-mount-options");
+
+    c.add("start.optional_mount_without_a_source_makes_no_target", |t| {
+        let r = t.mk("c1", "lxc.mount.entry = /no/such made none bind,optional,create=dir 0 0");
+        t.sh("lxc-start -n c1").ok();
+        t.gone(r.join("made"));
+    })
+    .differs("optional-mounts-leave-no-trace");
+
     c.add("start_fails.path_without_x_permission", |t| {
         t.mk("c1", "lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536");
         t.sh("chown -Rh 100000:100000 /var/lib/lxc/c1/rootfs; chmod 700 /var/lib/lxc").ok();

@@ -4,9 +4,10 @@
 
 use super::parse::{Action, Call, Op, Policy, Rule, Test};
 use crate::base::{Error, Result};
+use crate::sys::process;
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 
 /// The native architecture, first, and those whose programs its kernel runs besides, with their sections' names.
 pub(super) const ARCHES: &[(ScmpArch, &str)] = native();
@@ -58,13 +59,20 @@ pub(super) fn library_version() -> String {
 /// A rule that libseccomp refuses, with the file's name and the rule's line.
 pub(super) fn compile(file: &str, policy: &Policy) -> Result<Vec<u8>> {
     endless(file, policy)?;
+    if turns(policy) {
+        tried(file, policy)?;
+    }
+    build(file, policy, true)
+}
+
+fn build(file: &str, policy: &Policy, told: bool) -> Result<Vec<u8>> {
     let mut merged: Option<ScmpFilterContext> = None;
     for (arch, _) in ARCHES {
         // Version 1 speaks of native numbers only.
         if policy.version == 1 && merged.is_some() {
             break;
         }
-        let one = one_arch(file, policy, *arch)?;
+        let one = one_arch(file, policy, *arch, told)?;
         match &mut merged {
             Some(m) => drop(m.merge(one).map_err(|e| refused(file, &e.to_string()))?),
             None => merged = Some(one),
@@ -74,7 +82,7 @@ pub(super) fn compile(file: &str, policy: &Policy) -> Result<Vec<u8>> {
     export(file, &filter)
 }
 
-fn one_arch(file: &str, policy: &Policy, arch: ScmpArch) -> Result<ScmpFilterContext> {
+fn one_arch(file: &str, policy: &Policy, arch: ScmpArch, told: bool) -> Result<ScmpFilterContext> {
     let fail = |e: libseccomp::error::SeccompError| refused(file, &e.to_string());
     let mut ctx = ScmpFilterContext::new(action(policy.default)).map_err(fail)?;
     // no_new_privs is the container's own setting, not the filter's; a rule for system call -1 is a tracer's skip.
@@ -86,13 +94,13 @@ fn one_arch(file: &str, policy: &Policy, arch: ScmpArch) -> Result<ScmpFilterCon
     }
     for rule in &policy.rules {
         if counts(rule) {
-            add(file, &mut ctx, rule, arch)?;
+            add(file, &mut ctx, rule, arch, told)?;
         }
     }
     Ok(ctx)
 }
 
-fn add(file: &str, ctx: &mut ScmpFilterContext, rule: &Rule, arch: ScmpArch) -> Result<()> {
+fn add(file: &str, ctx: &mut ScmpFilterContext, rule: &Rule, arch: ScmpArch, told: bool) -> Result<()> {
     let line = rule.line;
     let at = |e: libseccomp::error::SeccompError| refused(&format!("{file}:{line}:1"), &e.to_string());
     let force = [ScmpArgCompare::new(1, ScmpCompareOp::MaskedEqual(FORCE), FORCE)];
@@ -106,7 +114,9 @@ fn add(file: &str, ctx: &mut ScmpFilterContext, rule: &Rule, arch: ScmpArch) -> 
         Call::Name(name) => match resolve(name, arch) {
             Some(call) => call,
             None => {
-                crate::log_info!("{file}:{line}: system call {name} is unknown on {arch:?}: rule passed over");
+                if told {
+                    crate::log_info!("{file}:{line}: system call {name} is unknown on {arch:?}: rule passed over");
+                }
                 return Ok(());
             }
         },
@@ -120,21 +130,64 @@ fn counts(rule: &Rule) -> bool {
     rule.section == "all" || ARCHES.iter().any(|(_, name)| *name == rule.section)
 }
 
+/// The tests of a rule, as libseccomp takes them: by argument.
+fn chain(rule: &Rule) -> Vec<Test> {
+    let mut tests = rule.tests.clone();
+    tests.sort_by_key(|t| t.index);
+    tests
+}
+
+/// A test that libseccomp may write as its opposite.
+fn turned(test: &Test) -> bool {
+    !matches!(test.op, Op::Eq | Op::Masked(_))
+}
+
+/// Whether several rules of one system call go on after such a test: [`endless`] knows the pairs of them with which
+/// libseccomp 2.5.4 never ends, but there are larger circles.
+fn turns(policy: &Policy) -> bool {
+    let goes_on = |r: &&Rule| counts(r) && chain(r).split_last().is_some_and(|(_, before)| before.iter().any(turned));
+    let rules: Vec<&Rule> = policy.rules.iter().filter(goes_on).collect();
+    rules.iter().enumerate().any(|(n, rule)| rules.iter().take(n).any(|r| r.call == rule.call))
+}
+
+/// What a trial may take, in seconds of the processor: a thousand times what the largest policies take.
+const TRIAL: u64 = 2;
+
+/// Compiles the policy in a process of its own first, which ends whatever libseccomp does.
+fn tried(file: &str, policy: &Policy) -> Result<()> {
+    let io = |e: std::io::Error| Error::io(&e, format!("cannot try the seccomp policy {file}")).stage("seccomp");
+    let (mut read, write) = std::io::pipe().map_err(io)?;
+    let pid = process::fork(|| {
+        // No word to the log, whose lock another thread may have held.
+        if process::prlimit(0, libc::RLIMIT_CPU, TRIAL, TRIAL).is_ok() {
+            drop(build(file, policy, false));
+        }
+        drop((&write).write_all(b"."));
+        process::exit_now(0)
+    })
+    .map_err(io)?;
+    drop(write);
+    let mut ended = Vec::new();
+    let done = read.read_to_end(&mut ended);
+    drop(process::wait_pid(pid, 0));
+    done.map_err(io)?;
+    if ended.is_empty() {
+        let hint = "write tests as ==, or use fewer tests of one system call";
+        return Err(refused(file, "it never ends with the tests of one of its system calls").hint(hint));
+    }
+    Ok(())
+}
+
 /// Refuses what sends libseccomp 2.5.4 round in circles (found by the fuzzer): two rules of one system call that begin with
 /// the same test, which is no test for equality, and go on with different arguments.
 fn endless(file: &str, policy: &Policy) -> Result<()> {
-    let chain = |rule: &Rule| {
-        let mut tests = rule.tests.clone();
-        tests.sort_by_key(|t| t.index);
-        tests
-    };
     let rules: Vec<&Rule> = policy.rules.iter().filter(|r| r.tests.len() > 1 && counts(r)).collect();
     for (n, second) in rules.iter().enumerate() {
         let b = chain(second);
         for first in rules.iter().take(n).filter(|r| r.call == second.call) {
             let a = chain(first);
             let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-            let turned = a.iter().take(same).any(|t| !matches!(t.op, Op::Eq | Op::Masked(_)));
+            let turned = a.iter().take(same).any(turned);
             if turned && a.get(same).zip(b.get(same)).is_some_and(|(a, b)| a.index != b.index) {
                 let what = format!("libseccomp never ends with this rule and that of line {}", first.line);
                 return Err(refused(&format!("{file}:{}:1", second.line), &what)
@@ -218,6 +271,22 @@ mod tests {
             let made = of_text("/p", text.as_bytes());
             assert_eq!(made.is_ok(), fine, "{first} {second}");
             assert!(fine || made.unwrap_err().what.starts_with("/p:4:1: "), "{first} {second}");
+        }
+    }
+
+    /// Larger circles (found by the fuzzer): a process of its own tries them.
+    #[test]
+    fn larger_circles_are_refused() {
+        for (tests, fine) in [
+            (["[0,17,!=][1,8,==]", "[0,16,!=][1,0,==]", "[0,16,!=][1,9,==]"], false),
+            (["[0,17,>][1,8,==]", "[0,16,>][1,0,==]", "[0,16,>][1,9,==]"], false),
+            (["[0,17,!=][1,8,==]", "[0,16,!=][1,9,==]", "[0,16,!=][1,0,==]"], true),
+            (["[0,17,!=]", "[0,16,!=][1,0,==]", "[0,16,!=][1,9,==]"], true),
+        ] {
+            let rules = tests.map(|t| format!("mkdir errno 1 {t}\n")).concat();
+            let made = of_text("/p", format!("2\ndenylist\n{rules}").as_bytes());
+            assert_eq!(made.is_ok(), fine, "{tests:?}");
+            assert!(fine || made.unwrap_err().what.contains("never ends"), "{tests:?}");
         }
     }
 

@@ -155,9 +155,9 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Policy> {
     if style.text.contains("debug") {
         return Err(style.error(style.text, "debug policies are not supported", "remove the word debug"));
     }
-    match number.as_str() {
-        "1" => version1(&style, lines),
-        "2" => version2(&style, lines),
+    match number.parse() {
+        Ok(1) => version1(&style, lines),
+        Ok(2) => version2(&style, lines),
         _ => Err(first.error(first.text, "unknown policy version", "line 1 is 1 or 2")),
     }
 }
@@ -275,9 +275,10 @@ fn action<'a>(place: &Place<'_>, text: &'a str) -> Result<(Action, &'a str)> {
     if let Some((_, a)) = simple.iter().find(|(name, _)| word.starts_with(name)) {
         return Ok((*a, rest));
     }
-    if !word.starts_with("errno") {
+    // The number may follow without a blank, as in LXC.
+    let Some(rest) = text.strip_prefix("errno") else {
         return Err(place.error(word, "unknown action", "kill, errno NUMBER, allow, trap or notify"));
-    }
+    };
     let rest = rest.trim_start();
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (digits, rest) = rest.split_at(end);
@@ -328,6 +329,23 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn lines_are_whole() {
+        for (text, fine) in [
+            ("02\ndenylist\n", true),
+            ("2\ndenylist errno1\nmkdir errno2\n", true),
+            ("2\ndenylist\nmkdir errnox 2\n", false),
+            ("2\ndenylist\nmkdir\r\n", true),
+            ("2x\ndenylist\n", true),
+            ("2\ndenylistx\nmkdir\n", false),
+            ("1\nallowlist\n5 6\n", false),
+            ("2\ndenylist\n [all]\nmkdir\n", true),
+            ("2\ndenylist\n[x86_64] # c\nmkdir\n", true),
+        ] {
+            assert_eq!(parse("p", text.as_bytes()).is_ok(), fine, "{text}");
+        }
+    }
 
     fn ok(text: &str) -> Policy {
         parse("p", text.as_bytes()).unwrap()
