@@ -1,11 +1,15 @@
 //! Which cgroup hierarchies the machine has, where they are mounted, and below which group ours are made.
 //!
 //! Read once per process from /proc/self/mountinfo and one cgroup file (cgroups(7), cgroup_namespaces(7)): two files in
-//! place of a statfs and an access check of every hierarchy. It creates and changes nothing.
+//! place of a statfs and an access check of every hierarchy. On pure cgroup2 mountinfo, which grows with the machine's
+//! mounts, is not read. It creates and changes nothing.
 #![forbid(unsafe_code)]
 
 use super::file;
 use crate::base::{Context, Error, Result};
+use crate::sys::path;
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 
 /// The three layouts, with the numbers that GET_CGROUP_CTX sends.
@@ -104,12 +108,15 @@ impl Host {
         if let Some(host) = slot.as_ref() {
             return Ok(Arc::clone(host));
         }
-        let mounts = file_whole("/proc/self/mountinfo")?;
         let groups = match base {
             Base::Init => file_whole("/proc/1/cgroup").or_else(|_| file_whole("/proc/self/cgroup"))?,
             Base::Own => file_whole("/proc/self/cgroup")?,
         };
-        let host = Arc::new(Host::parse(&mounts, &groups)?);
+        let host = match Host::unified(&groups).filter(|_| is_unified()) {
+            Some(host) => host,
+            None => Host::parse(&file_whole("/proc/self/mountinfo")?, &groups)?,
+        };
+        let host = Arc::new(host);
         *slot = Some(Arc::clone(&host));
         Ok(host)
     }
@@ -133,7 +140,7 @@ impl Host {
             mounts.retain(Mount::usual);
         }
         // cgroup2 on /sys/fs/cgroup itself: whatever version 1 hierarchy is mounted inside has no say.
-        if mounts.iter().any(|m| m.v2 && m.target == "/sys/fs/cgroup") {
+        if mounts.iter().any(|m| m.v2 && m.target == UNIFIED) {
             mounts.retain(|m| m.v2);
         }
         let hierarchies: Vec<Hierarchy> = mounts.iter().filter_map(|m| m.hierarchy(cgroup)).collect();
@@ -150,6 +157,14 @@ impl Host {
             }
         };
         Ok(Host { layout, hierarchies })
+    }
+
+    /// The host where the whole of cgroup2 is on /sys/fs/cgroup, by the text of a cgroup file.
+    fn unified(cgroup: &str) -> Option<Host> {
+        let path = cgroup.lines().find_map(|l| l.strip_prefix("0::"))?;
+        let (mount, base) = (UNIFIED.to_string(), base_below("/", path));
+        let hierarchies = vec![Hierarchy { kind: Kind::V2, controllers: Vec::new(), mount, base }];
+        Some(Host { layout: Layout::Unified, hierarchies })
     }
 
     /// Keeps only what `lxc.cgroup.use` of lxc.conf names: version 1 hierarchies with one of these controllers (a comma
@@ -190,8 +205,22 @@ impl Host {
     }
 }
 
+/// Where systemd mounts cgroup2 when nothing else is.
+const UNIFIED: &str = "/sys/fs/cgroup";
+
+/// Whether cgroup2 is mounted there, from its very top: that is inode 1, other groups have larger numbers.
+fn is_unified() -> bool {
+    let top = std::fs::File::open(UNIFIED).ok();
+    let of = |f: std::fs::File| Some((path::fs_type(f.as_fd()).ok()?, path::fstat(f.as_fd()).ok()?.ino));
+    top.and_then(of) == Some((Kind::V2.magic(), 1))
+}
+
+/// Proc files say no size: room for a usual one saves reading in small pieces.
 fn file_whole(path: &str) -> Result<String> {
-    std::fs::read_to_string(path).ctx(|| format!("cannot read {path}")).map_err(|e| e.stage("cgroup"))
+    let mut text = String::with_capacity(8192);
+    let read = std::fs::File::open(path).and_then(|mut f| f.read_to_string(&mut text));
+    read.ctx(|| format!("cannot read {path}")).map_err(|e| e.stage("cgroup"))?;
+    Ok(text)
 }
 
 /// A cgroup mount of mountinfo.
@@ -321,6 +350,17 @@ mod tests {
         assert_eq!(base_below("/docker/ab", "/elsewhere"), "");
         assert_eq!(base_below("/", "/../../x"), "");
         assert!(Host::parse("", "").is_err());
+    }
+
+    #[test]
+    fn unified_needs_no_mountinfo() {
+        let m = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        for groups in ["0::/\n", "0::/init.scope\n", "1:net_cls:/\n0::/user.slice/my session\n"] {
+            assert_eq!(Host::unified(groups).unwrap(), Host::parse(m, groups).unwrap(), "{groups}");
+        }
+        assert!(Host::unified("1:name=systemd:/\n").is_none());
+        let mounts = file_whole("/proc/self/mountinfo").unwrap();
+        assert_eq!(is_unified(), mounts.lines().any(|l| l.contains(" / /sys/fs/cgroup ") && l.contains(" - cgroup2 ")));
     }
 
     #[test]
