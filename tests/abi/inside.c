@@ -159,6 +159,9 @@ static void mounts(void)
 	shows("through a link", "cat /mnt/deep/file");
 	c->umount(c, "/mnt/deep", 0, &v1);
 	unlink(path);
+	/* The original's read-only mount takes it. */
+	snprintf(path, sizeof path, "%s/new", from);
+	unlink(path);
 	rmdir(from);
 }
 
