@@ -1,6 +1,9 @@
 //! The ways from a program's `main` into the library: `lxc_rs_tool_main`, the one private symbol that the tools' stubs call,
 //! and [`supervise`] for the static program that holds what it needs of the library. Owns nothing else.
-#![allow(unsafe_code)] // it is a C function and reads argv as the C library left it
+#![allow(
+    unsafe_code,
+    reason = "C calls it, and argv is read as the C library left it; each block says why it is sound"
+)]
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;

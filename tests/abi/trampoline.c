@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "words.h"
+
 #ifdef __aarch64__
 #define REGISTERS 8
 __asm__(".include \"aarch64.s\"\n");
@@ -85,18 +87,6 @@ static void expect(const char *what, int n, bool ok)
 	}
 }
 
-#define W1 "a1"
-#define W2 W1, "a2"
-#define W3 W2, "a3"
-#define W4 W3, "a4"
-#define W5 W4, "a5"
-#define W6 W5, "a6"
-#define W7 W6, "a7"
-#define W8 W7, "a8"
-#define W9 W8, "a9"
-#define W10 W9, "a10"
-#define W11 W10, "a11"
-#define W12 W11, "a12"
 #define NONE ((char *)0)
 #define TRY(n, ...) do { \
 	expect("startl", n, startl((void *)0xc0ffee, -7, ##__VA_ARGS__, NONE)); \

@@ -1,6 +1,6 @@
 //! The structures of the public headers, member for member. Data only. The order is the ABI of LXC 7.0, which serves
 //! clients built for 1.0 to 7.0; tests/abi/layout.c asserts every offset from C.
-#![allow(missing_docs)] // the members are documented in include/lxc/*.h, for the C programmer who uses them
+#![allow(missing_docs, reason = "the members are documented in include/lxc/*.h, for the C programmer who uses them")]
 
 use super::memory::{Buffer, Out, Text, Words};
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};

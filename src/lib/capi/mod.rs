@@ -3,8 +3,10 @@
 //! wall that no panic crosses. Owns no behaviour of a container.
 //!
 //! Layout, return values and ownership: lxc-api(7) and include/lxc/*.h.
-// C callers and their memory cannot be reached without it; each block says why it is sound.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "C callers and their memory cannot be reached without it; each block says why it is sound"
+)]
 
 pub mod global;
 pub mod guard;

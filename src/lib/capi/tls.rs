@@ -4,7 +4,6 @@
 /// Stable Rust cannot export a thread-local symbol. A static that lies in a thread-local section becomes one: the
 /// assembler gives every symbol of such a section the type STT_TLS (checked by tests/abi.rs with readelf). Rust code must
 /// never touch it, since the address that it would take is not one.
-#[unsafe(no_mangle)]
+#[unsafe(export_name = "current_config")]
 #[unsafe(link_section = ".tbss")]
-#[allow(non_upper_case_globals)] // the name is the ABI
-static current_config: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+static CURRENT_CONFIG: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);

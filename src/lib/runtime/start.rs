@@ -454,11 +454,13 @@ fn launch(
         ending,
         undo: Undo::default(),
     };
-    let begun = match request.restore.as_ref().filter(|_| !s.ending.reboot) {
-        Some(how) => steps::run(steps::RESTORE, &mut s).and_then(|()| restore::launch(&mut s, how)),
-        None => steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)),
-    }
-    .and_then(|()| tell_running(starter));
+    let restore = request.restore.as_ref().filter(|_| !s.ending.reboot);
+    let begun = steps::run(steps::BEGIN, &mut s)
+        .and_then(|()| match restore {
+            Some(how) => steps::run(steps::RESTORE, &mut s).and_then(|()| restore::launch(&mut s, how)),
+            None => steps::run(steps::HOST, &mut s).and_then(|()| parent::launch(&mut s)),
+        })
+        .and_then(|()| tell_running(starter));
     // The rest of what was prepared is the child's by now; the pin stays as long as the container.
     let (stack, pin) = (std::mem::take(&mut s.undo), s.storage.pin.take());
     (begun, stack, pin)

@@ -1,5 +1,6 @@
-//! The order of a start, and nowhere else: what happens on the host before the clone (`HOST`), what the child does
-//! (`CHILD`), what the parent does at each meeting (`PARENT`). The order of the end is the undo stack that `HOST` builds.
+//! The order of a start, and nowhere else: what happens on the host before the clone (`BEGIN`, `HOST`), what the child does
+//! (`CHILD`), what the parent does at each meeting (`PARENT`). The order of the end is the undo
+//! stack that they build.
 #![forbid(unsafe_code)]
 
 use super::plan::{Starting, open_shared};
@@ -24,8 +25,8 @@ pub struct Step {
     pub run: fn(&mut Starting) -> Result<()>,
 }
 
-/// Before the clone.
-pub const HOST: &[Step] = &[
+/// What a start and a restore begin with.
+pub const BEGIN: &[Step] = &[
     Step { name: "starting", run: |s| told(s, State::Starting) },
     Step { name: "end: post-stop hooks", run: end_post_stop },
     Step { name: "end: stopped", run: end_stopped },
@@ -33,6 +34,10 @@ pub const HOST: &[Step] = &[
     Step { name: "end: stop hooks", run: end_stop },
     Step { name: "end: stopping", run: end_stopping },
     Step { name: "pre-start hooks", run: pre_start },
+];
+
+/// Then, before the clone.
+pub const HOST: &[Step] = &[
     Step { name: "id map", run: idmap_way },
     Step { name: "shared namespaces", run: shared },
     Step { name: "terminals", run: terminals },
@@ -44,15 +49,8 @@ pub const HOST: &[Step] = &[
     Step { name: "script", run: script::render },
 ];
 
-/// Before criu makes the processes: what of the above is not in its images.
+/// Or, before criu makes the processes: what of the above is not in its images.
 pub const RESTORE: &[Step] = &[
-    Step { name: "starting", run: |s| told(s, State::Starting) },
-    Step { name: "end: post-stop hooks", run: end_post_stop },
-    Step { name: "end: stopped", run: end_stopped },
-    Step { name: "end: payload cgroup", run: end_groups },
-    Step { name: "end: stop hooks", run: end_stop },
-    Step { name: "end: stopping", run: end_stopping },
-    Step { name: "pre-start hooks", run: pre_start },
     Step { name: "terminals", run: terminals },
     Step { name: "security", run: confinement },
     Step { name: "rootfs", run: rootfs },

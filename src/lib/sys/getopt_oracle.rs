@@ -1,5 +1,4 @@
 //! The C library's getopt_long(3), for tests of our own: nothing else calls it.
-#![allow(unsafe_code)] // it is a C function with global state
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -1,7 +1,6 @@
 //! The kernel, one small file per topic: owned descriptors in and out, `io::Result`, close-on-exec always. Owns no policy,
 //! logs nothing. What the child uses between clone and exec neither allocates nor locks nor panics.
-// The kernel's interface cannot be reached without it; each block says why it is sound.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the kernel's interface cannot be reached without it; each block says why it is sound")]
 
 pub mod alloc_guard;
 pub mod begin;

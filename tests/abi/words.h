@@ -1,0 +1,13 @@
+/* The first arguments, one to twelve of them. */
+#define W1 "a1"
+#define W2 W1, "a2"
+#define W3 W2, "a3"
+#define W4 W3, "a4"
+#define W5 W4, "a5"
+#define W6 W5, "a6"
+#define W7 W6, "a7"
+#define W8 W7, "a8"
+#define W9 W8, "a9"
+#define W10 W9, "a10"
+#define W11 W10, "a11"
+#define W12 W11, "a12"
