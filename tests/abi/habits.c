@@ -45,15 +45,12 @@ static void saved_elsewhere(const char *store)
 	rmdir(dir);
 }
 
-/* mount and umount do not look at struct lxc_mount: LXD sends zeros. */
-static void injected(const char *store, const char *rootfs)
+/* A container that sleeps and takes mounts, by a shared mount at `shared`, which is filled in. */
+static void takes_mounts(struct lxc_container *c, const char *store, const char *rootfs, char shared[512])
 {
-	char text[1200], shared[512];
-	struct lxc_mount zeros = { 0 }, first = { .version = LXC_MOUNT_API_V1 };
-	struct lxc_mount *all[] = { &zeros, &first, NULL };
-	struct lxc_container *c = lxc_container_new("injected", store);
+	char text[1200];
 
-	snprintf(shared, sizeof shared, "%s/shared", store);
+	snprintf(shared, 512, "%s/shared", store);
 	mkdir(shared, 0711);
 	expect(mount("none", shared, "tmpfs", 0, NULL) == 0 && mount(NULL, shared, NULL, MS_SHARED, NULL) == 0, "shared");
 	snprintf(text, sizeof text, "dir:%s", rootfs);
@@ -63,6 +60,17 @@ static void injected(const char *store, const char *rootfs)
 	c->set_config_item(c, "lxc.autodev", "1");
 	snprintf(text, sizeof text, "shmounts:%s:/dev/.mounts", shared);
 	c->set_config_item(c, "lxc.mount.auto", text);
+}
+
+/* mount and umount do not look at struct lxc_mount: LXD sends zeros. */
+static void injected(const char *store, const char *rootfs)
+{
+	char text[1200], shared[512];
+	struct lxc_mount zeros = { 0 }, first = { .version = LXC_MOUNT_API_V1 };
+	struct lxc_mount *all[] = { &zeros, &first, NULL };
+	struct lxc_container *c = lxc_container_new("injected", store);
+
+	takes_mounts(c, store, rootfs, shared);
 	expect(c->startl(c, 0, NULL), "start");
 	for (int i = 0; i < 3; i++) {
 		snprintf(text, sizeof text, "%d", i);
@@ -86,17 +94,9 @@ static void injected_mapped(const char *store, const char *rootfs)
 	struct lxc_mount zeros = { 0 };
 	struct lxc_container *c = lxc_container_new("mapped", store);
 
-	snprintf(shared, sizeof shared, "%s/shared", store);
-	expect(mount("none", shared, "tmpfs", 0, NULL) == 0 && mount(NULL, shared, NULL, MS_SHARED, NULL) == 0, "shared");
-	snprintf(text, sizeof text, "dir:%s", rootfs);
-	c->set_config_item(c, "lxc.rootfs.path", text);
-	c->set_config_item(c, "lxc.net.0.type", "empty");
+	takes_mounts(c, store, rootfs, shared);
 	c->set_config_item(c, "lxc.idmap", "u 0 100000 65536");
 	c->set_config_item(c, "lxc.idmap", "g 0 200000 65536");
-	c->set_config_item(c, "lxc.init.cmd", "/bin/sleep 1000");
-	c->set_config_item(c, "lxc.autodev", "1");
-	snprintf(text, sizeof text, "shmounts:%s:/dev/.mounts", shared);
-	c->set_config_item(c, "lxc.mount.auto", text);
 	expect(c->startl(c, 0, NULL), "start with an id map");
 	expect(c->mount(c, "/etc/passwd", "/dev/file", "none", MS_BIND, NULL, &zeros) == 0, "file below /dev");
 	expect(c->mount(c, "/etc", "/dev/deep/dir", "none", MS_BIND, NULL, &zeros) == 0, "directory below /dev");
